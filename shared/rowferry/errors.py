@@ -1,0 +1,94 @@
+"""What can go wrong, named by what happens next.
+
+    RowferryError
+    ├── SettingsError      fix the settings file; carries every problem at once      exit 2
+    ├── UsageError         fix the command line                                      exit 2
+    ├── CredentialsError   a vendor or cloud refused our key: stop, send nothing     run failed
+    ├── SourceError        the model can't be read as it stands                      run failed
+    ├── FileRejected       this file goes to quarantine, the others go on            file quarantined
+    ├── RowRejected        this row becomes a dead letter, the others go on          row rejected
+    ├── SignatureError     a webhook is not from whom it says                        401
+    ├── TryLater           the same call again, later, can work                      retried
+    └── OutOfTime          progress is saved; the next call resumes                  retried
+
+Every message says what was found, what was expected and what to do. None holds a secret,
+and none a row's value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class RowferryError(Exception):
+    """The root of the tree; never raised itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the settings: where (`syncs.customers.map.email`), what, and a hint."""
+
+    path: str
+    problem: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}" + (f" ({self.hint})" if self.hint else "")
+
+
+class SettingsError(RowferryError):
+    """The settings can't be used. `problems` holds every one of them, in the file's order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UsageError(RowferryError):
+    """The command was called with something that does not exist or does not fit."""
+
+
+class CredentialsError(RowferryError):
+    """A key was refused. Nothing more is sent with it until a person has mended it."""
+
+
+class SourceError(RowferryError):
+    """The model of a sync can't be read: a missing table or column, a wrong statement."""
+
+
+class FileRejected(RowferryError):
+    """An export file that can't be loaded. `code` is ours and stable, the text is for people."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(reason)
+
+
+class RowRejected(RowferryError):
+    """A row that can't be sent. `code` is ours and stable, the text is for people."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(reason)
+
+
+class SignatureError(RowferryError):
+    """A webhook's signature, token or time stamp does not hold. Its body has not been read."""
+
+
+class TryLater(RowferryError):
+    """Something passing: a store or vendor out of reach, a table busy.
+
+    `wait_seconds` is what the other side asked for, or None when it did not say.
+    """
+
+    def __init__(self, message: str, wait_seconds: float | None = None) -> None:
+        self.wait_seconds = wait_seconds
+        super().__init__(message)
+
+
+class OutOfTime(RowferryError):
+    """The function's time is nearly up. Progress is saved: call again to resume."""

@@ -1,0 +1,1 @@
+"""The settings file as frozen models, and the check that finds every problem at once."""

@@ -1,0 +1,1 @@
+"""Where objects live: one port, three adapters (folder, GCS, S3)."""

@@ -1,0 +1,153 @@
+"""A vendor's stand-in as a real HTTP server on loopback, with latency and faults on order.
+
+A twin's own file holds one class on top of `Twin` with the vendor's rules in `answer`. The base
+keeps what came in, counts, sleeps for latency and plays faults. `latency_seconds`, `faults` and
+`log` may be changed while it runs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+
+from rowferry.wire import Response
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as the twin saw it. Header names are lower case, `path` has the query in it."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What to do instead of (or around) the vendor's own answer to one request.
+
+    `response`: answer this and apply nothing. `reset`: "before" cuts the connection unapplied,
+    "after" applies the request and then cuts. `wait_seconds` comes on top of the latency.
+    `when` picks the request; None takes the next one.
+    """
+
+    response: Response | None = None
+    reset: str | None = None
+    wait_seconds: float = 0.0
+    when: Callable[[Call], bool] | None = None
+
+
+@dataclass
+class Twin:
+    """A vendor's stand-in. Use it as a context manager, or `start()` and `stop()` it.
+
+    Subclasses fill `answer`; it is called under a lock, one request at a time, so their state
+    needs no care of its own.
+    """
+
+    latency_seconds: float = 0.0
+    port: int = 0
+    keep_log: bool = True
+    faults: deque[Fault] = field(default_factory=deque)
+    log: list[Call] = field(default_factory=list)
+    requests: int = 0
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._server: _Server | None = None
+
+    def answer(self, call: Call) -> Response:
+        """What the vendor would say, and its effect on the twin's state."""
+        raise NotImplementedError
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT`, without a slash at the end. Only while it runs."""
+        if self._server is None:
+            raise RuntimeError("the twin is not running")
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def start(self) -> Self:
+        """Listen on loopback; on a free port unless `port` says which."""
+        self._server = _Server(("127.0.0.1", self.port), self)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name=type(self).__name__).start()
+        return self
+
+    def stop(self) -> None:
+        """Stop listening; requests under way are cut."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def serve(self, call: Call) -> Response | None:
+        """Latency, faults, log and the answer of one request; None means: cut the connection."""
+        with self._lock:
+            self.requests += 1
+            if self.keep_log:
+                self.log.append(call)
+            fault = self._next_fault(call)
+            if fault is not None and fault.reset == "before":
+                response = None
+            elif fault is not None and fault.response is not None:
+                response = fault.response
+            else:
+                response = self.answer(call)
+                if fault is not None and fault.reset == "after":
+                    response = None
+        wait_seconds = self.latency_seconds + (fault.wait_seconds if fault is not None else 0.0)
+        if wait_seconds:
+            time.sleep(wait_seconds)
+        return response
+
+    def _next_fault(self, call: Call) -> Fault | None:
+        for fault in self.faults:
+            if fault.when is None or fault.when(call):
+                self.faults.remove(fault)
+                return fault
+        return None
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, address: tuple[str, int], twin: Twin) -> None:
+        self.twin = twin
+        super().__init__(address, _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        response = self.server.twin.serve(Call(self.command, self.path, headers, body))
+        if response is None:
+            self.close_connection = True
+            self.connection.close()
+            return
+        lines = [f"HTTP/1.1 {response.status} X", f"content-length: {len(response.body)}"]
+        lines += [f"{name}: {value}" for name, value in response.headers.items()]
+        self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1") + response.body)
+
+    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: what came in is in `Twin.log`."""

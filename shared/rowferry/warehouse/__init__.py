@@ -1,0 +1,1 @@
+"""Where tables live: one port, two adapters (BigQuery, DuckDB), SQL written once."""
