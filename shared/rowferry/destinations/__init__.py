@@ -8,12 +8,13 @@ from typing import Any
 
 from rowferry.destinations.port import Destination
 
-_NOT_VENDORS = {"port", "values"}
+_SHARED = {"port", "values", "answers"}
 
 
 def vendors() -> list[str]:
     """The names of all vendors, sorted; nothing of them is imported."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_VENDORS)
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in names if name not in _SHARED and not name.startswith("_"))
 
 
 def find(vendor: str) -> Destination[Any]:

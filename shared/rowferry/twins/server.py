@@ -49,7 +49,9 @@ class Twin:
     """A vendor's stand-in. Use it as a context manager, or `start()` and `stop()` it.
 
     Subclasses fill `answer`; it is called under a lock, one request at a time, so their state
-    needs no care of its own.
+    needs no care of its own. They add to `violations` a sentence for each thing the real vendor
+    would drop, cut or misread without saying so, and for each request over one of its limits:
+    the contract suite wants none, whatever the rows.
     """
 
     latency_seconds: float = 0.0
@@ -58,6 +60,7 @@ class Twin:
     faults: deque[Fault] = field(default_factory=deque)
     log: list[Call] = field(default_factory=list)
     requests: int = 0
+    violations: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
