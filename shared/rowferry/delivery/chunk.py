@@ -1,0 +1,124 @@
+"""The chunk: one outbox object of rows, the unit of delivery work.
+
+    outbox/<destination>/<lane>/<sync>/<run>/00042.jsonl.gz
+
+Its first line is the run's plan, every other line a row: `[id, key, op, mask, value, value, …]`.
+`id` names the row within its run, `key` is the sync's key for people, `op` is `upsert` or `remove`,
+`mask` has a `1` for each of the plan's fields that is to be sent (null: all of them).
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, Literal, Self
+
+import orjson
+from isal import igzip
+
+from rowferry.delivery.plan import Plan
+from rowferry.mapping import values
+from rowferry.stores.port import Exists, Store
+
+OUTBOX = "outbox/"
+Op = Literal["upsert", "remove"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a chunk, as it stands in it."""
+
+    id: str
+    key: str | None
+    op: Op
+    mask: str | None
+    values: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkName:
+    """The parts of a chunk's key. `of` reads one and raises `ValueError` when it is none."""
+
+    destination: str
+    lane: int
+    sync: str
+    run: str
+    number: int
+
+    @classmethod
+    def of(cls, key: str) -> ChunkName:
+        parts = key.split("/")
+        if len(parts) != 6 or parts[0] != "outbox" or not parts[5].endswith(".jsonl.gz"):
+            raise ValueError(f"{key!r} is not a chunk; its name should be outbox/destination/lane/sync/run/number.jsonl.gz")
+        return cls(parts[1], int(parts[2]), parts[3], parts[4], int(parts[5].split(".")[0]))
+
+    @property
+    def key(self) -> str:
+        """The object's key in the state store."""
+        return f"{OUTBOX}{self.destination}/{self.lane}/{self.sync}/{self.run}/{self.number:05d}.jsonl.gz"
+
+    @property
+    def stem(self) -> str:
+        """What claim, journal and receipts of this chunk are filed under."""
+        return f"{self.sync}/{self.run}/{self.number:05d}"
+
+    @staticmethod
+    def prefix(plan: Plan) -> str:
+        """What the keys of all chunks of a run start with."""
+        return f"{OUTBOX}{plan.destination}/{plan.lane}/{plan.sync}/{plan.run}/"
+
+
+def chunk_name(plan: Plan, number: int) -> ChunkName:
+    """The name of a run's chunk; numbers count from 0."""
+    return ChunkName(plan.destination, plan.lane, plan.sync, plan.run, number)
+
+
+def encode_row(row: Row) -> bytes:
+    """One line of a chunk, without its line end."""
+    return values.to_json([row.id, row.key, row.op, row.mask, *row.values])
+
+
+def write_chunk(store: Store, plan: Plan, number: int, lines: Iterable[bytes]) -> bool:
+    """Put a chunk into the outbox. False when it was there already: a repeat changes nothing."""
+    buffer = io.BytesIO()
+    with igzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as packed:
+        packed.write(orjson.dumps({"plan": plan.to_dict()}) + b"\n")
+        packed.write(b"".join(line + b"\n" for line in lines))
+    try:
+        store.create(chunk_name(plan, number).key, buffer.getvalue())
+    except Exists:
+        return False
+    return True
+
+
+class Chunk:
+    """A chunk being read: its plan, then its rows as a stream in bounded memory.
+
+    Use it as a context manager. Raises `ValueError` when the object is not a chunk.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._lines = igzip.GzipFile(fileobj=stream, mode="rb")
+        try:
+            self.plan = Plan.from_dict(orjson.loads(self._lines.readline())["plan"])
+        except (OSError, EOFError, zlib.error, KeyError, TypeError, orjson.JSONDecodeError) as error:
+            raise ValueError("the object is not a chunk: its first line is not a run's plan") from error
+        self._decoders = [(index, decode) for index, (_, kind) in enumerate(self.plan.columns) if (decode := values.decoder(kind))]
+
+    def rows(self) -> Iterator[Row]:
+        """Every row, in the chunk's order."""
+        for line in self._lines:
+            row_id, key, op, mask, *found = orjson.loads(line)
+            for index, decode in self._decoders:
+                found[index] = decode(found[index])
+            yield Row(row_id, key, op, mask, found)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
+        self._stream.close()

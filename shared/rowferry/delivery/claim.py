@@ -1,0 +1,108 @@
+"""The claim: a lease on a chunk or on a sync's name, so that one worker at a time does the work.
+
+    free ──create──► held ──delete──► free
+                      │  renewed (compare-and-swap) every third of its life while work goes on
+                      └── expired, or its holder is gone ──compare-and-swap──► held by the next
+
+A claim only keeps work from being done twice at once. That nothing is lost or counted twice rests
+on the create-only journal and receipts, so a claim that is lost by a stopped clock costs a few
+repeats at most.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import orjson
+
+from rowferry.clock import Clock
+from rowferry.errors import RowferryError, TryLater
+from rowferry.owner import Owner
+from rowferry.stores.port import Conflict, Exists, NotFound, Store
+
+LIFE_SECONDS = 60.0
+
+
+class Held(RowferryError):
+    """Somebody else is at it."""
+
+
+class Claim:
+    """A claim we hold. `lost` becomes true when somebody else has taken it over."""
+
+    def __init__(self, store: Store, key: str, version: str, owner: Owner, clock: Clock, inherited: bool) -> None:
+        self._store, self._key, self._version, self._owner, self._clock = store, key, version, owner, clock
+        self._changing = threading.Lock()
+        self.lost = False
+        self.inherited = inherited
+        """Whether an earlier holder ended without giving it back: its last requests may have gone out."""
+
+    def renew(self) -> None:
+        """Put its end off. A store out of reach is no reason to stop: the claim may still be ours."""
+        with self._changing:
+            if self.lost:
+                return
+            try:
+                self._version = self._store.replace(self._key, _body(self._owner, self._clock.now()), self._version)
+            except Conflict:
+                self.lost = True
+            except TryLater:
+                pass
+
+    def give_back(self) -> None:
+        """Free it. A claim that was lost is left to its new holder."""
+        with self._changing:
+            if not self.lost:
+                try:
+                    self._store.delete(self._key, self._version)
+                except (Conflict, TryLater):
+                    self.lost = True
+
+
+def take(store: Store, name: str, owner: Owner, clock: Clock) -> Claim:
+    """Take the claim `claims/<name>`. Raises `Held` when a living holder has it."""
+    key = f"claims/{name}.json"
+    body = _body(owner, clock.now())
+    for _ in range(3):
+        try:
+            return Claim(store, key, store.create(key, body), owner, clock, inherited=False)
+        except Exists:
+            pass
+        try:
+            found, version = store.read(key)
+        except NotFound:
+            continue  # given back in this moment
+        holder = orjson.loads(found)
+        if datetime.fromisoformat(holder["expires_at"]) > clock.now() and not owner.is_gone(holder["owner"]):
+            break
+        try:
+            return Claim(store, key, store.replace(key, body, version), owner, clock, inherited=True)
+        except Conflict:
+            continue
+    raise Held(f"{name} is being worked on by somebody else")
+
+
+@contextmanager
+def renewing(claim: Claim) -> Iterator[Claim]:
+    """Keep a claim alive from a thread of its own, and give it back in the end."""
+    done = threading.Event()
+
+    def keep() -> None:
+        while not done.wait(LIFE_SECONDS / 3) and not claim.lost:
+            claim.renew()
+
+    thread = threading.Thread(target=keep, daemon=True, name="claim")
+    thread.start()
+    try:
+        yield claim
+    finally:
+        done.set()
+        thread.join()
+        claim.give_back()
+
+
+def _body(owner: Owner, now: datetime) -> bytes:
+    return orjson.dumps({"owner": owner.signature, "expires_at": (now + timedelta(seconds=LIFE_SECONDS)).isoformat()})

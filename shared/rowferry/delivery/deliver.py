@@ -1,0 +1,269 @@
+"""A chunk's way from the outbox to its receipts. Safe to call at any time, by anybody, any number of times.
+
+    claim ─► read the journal ─► rows without an outcome ─► payloads ─► batches ─► requests in flight
+                                                                        (a thread each, sliding window)
+      each finished request ─► journal (durable) ─► its thread takes the next batch
+    all rows have an outcome ─► receipts ─► journal and claim removed
+
+Killed anywhere, the next call goes on behind the last durable outcome: what goes out again is at
+most what was in flight.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+from rowferry.clock import Clock
+from rowferry.delivery import claim as claims
+from rowferry.delivery.account import Account
+from rowferry.delivery.batch import Batch, batches
+from rowferry.delivery.chunk import Chunk, ChunkName, Row
+from rowferry.delivery.journal import Journal, LostClaim
+from rowferry.delivery.plan import Plan
+from rowferry.delivery.receipts import Receipts, RejectedRow
+from rowferry.delivery.sender import Halt, Sender
+from rowferry.destinations.port import Action, Fields, Rejected
+from rowferry.errors import RowRejected
+from rowferry.mapping.mapping import CompiledMapping
+from rowferry.owner import Owner
+from rowferry.stores.port import NotFound, Store
+
+_MAPPED_AT_ONCE_ROWS = 500  # rows rejected before sending are journaled together, at the latest after this many
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far a chunk got.
+
+    `settled`: every row has its outcome and the receipts stand. `open`: work is left, `reason` says
+    why, `wait_seconds` when it is worth coming back. `refused`: the vendor refuses us. `held`:
+    somebody else is at it. `gone`: there is no such chunk any more.
+    """
+
+    status: Literal["settled", "open", "refused", "held", "gone"]
+    reason: str = ""
+    wait_seconds: float | None = None
+
+
+def deliver_chunk(
+    key: str,
+    *,
+    store: Store,
+    account_of: Callable[[str], Account],
+    clock: Clock,
+    owner: Owner,
+    left_seconds: Callable[[], float] = lambda: float("inf"),
+    progress: Callable[[int], None] = lambda _rows: None,
+) -> Delivery:
+    """Bring a chunk to its receipts, as far as vendor and time allow.
+
+    `left_seconds` says how long the function may still run. `progress` is told rows as they settle.
+    Raises `ValueError` when `key` names no chunk, `TryLater` when the store is out of reach.
+    """
+    name = ChunkName.of(key)
+    if store.head(f"receipts/{name.stem}.json") is not None:
+        return _clear_away(store, name)
+    try:
+        claim = claims.take(store, name.stem, owner, clock)
+    except claims.Held as error:
+        return Delivery("held", str(error))
+    with claims.renewing(claim):
+        try:
+            with Chunk(store.open(key)) as chunk:
+                return _Worker(chunk, name, store, account_of(name.destination), clock, left_seconds, progress).run(claim)
+        except NotFound:
+            return Delivery("gone", f"there is no chunk {key!r}")
+        except LostClaim as error:
+            return Delivery("held", str(error))
+
+
+def _clear_away(store: Store, name: ChunkName) -> Delivery:
+    """The receipts stand: remove what a worker that was killed right after writing them left behind."""
+    Journal(store, name.stem).clear()
+    return Delivery("settled")
+
+
+class _Worker:
+    """One call's work on one chunk."""
+
+    def __init__(
+        self,
+        chunk: Chunk,
+        name: ChunkName,
+        store: Store,
+        account: Account,
+        clock: Clock,
+        left_seconds: Callable[[], float],
+        progress: Callable[[int], None],
+    ) -> None:
+        self._chunk, self._name, self._store, self._account = chunk, name, store, account
+        self._left_seconds, self._progress = left_seconds, progress
+        self._action: Action[Any] = account.destination.actions[chunk.plan.action]
+        self._halt = Halt()
+        self._sender = Sender(account, self._action, clock, self._halt, left_seconds)
+        self._journal = Journal(store, name.stem)
+        self._read_rows = 0
+        self._unsent: dict[int, Rejected] = {}
+        self._resend_limit = 0
+        self._to_fields = FieldsOf(chunk.plan, self._action, account.settings)
+
+    def run(self, claim: claims.Claim) -> Delivery:
+        self._claim = claim
+        done = self._journal.tally.settled()
+        self._progress(len(done))
+        if claim.inherited:  # its last holder was killed: what it had in flight may have arrived
+            self._resend_limit = self._account.in_flight * self._account.batch_rows(self._action)
+        self._send_all(done)
+        if self._halt.reason is not None:
+            status: Literal["open", "refused"] = "refused" if self._halt.is_refusal else "open"
+            return Delivery(status, self._halt.reason, self._halt.wait_seconds)
+        self._write_receipts()
+        return Delivery("settled")
+
+    def _send_all(self, done: set[int]) -> None:
+        """Keep as many requests in flight as the account allows, until the rows end or we are to stop."""
+        in_flight = self._account.in_flight
+        free = threading.Semaphore(in_flight * 2)  # as many again are built and wait for a thread
+        limits = self._action.limits(self._account.settings)
+        errors: list[BaseException] = []
+        with ThreadPoolExecutor(in_flight, thread_name_prefix=self._account.name) as threads:
+            for batch in batches(self._payloads(done), limits, lambda: self._account.batch_rows(self._action)):
+                free.acquire()
+                if self._should_stop(errors):
+                    break
+                threads.submit(self._send, batch, errors, free)
+        if errors:
+            raise errors[0]
+        if self._halt.reason is None:
+            self._record_unsent()
+
+    def _should_stop(self, errors: list[BaseException]) -> bool:
+        if self._claim.lost:
+            raise LostClaim("the claim on this chunk was taken over")
+        if self._halt.reason is None and self._left_seconds() < self._account.settings.timeout:
+            self._halt.stop("the function's time is nearly up", wait_seconds=0)
+        return bool(errors) or self._halt.reason is not None
+
+    def _send(self, batch: Batch, errors: list[BaseException], free: threading.Semaphore) -> None:
+        try:
+            sent = self._sender.send(batch)
+            self._journal.record(sorted(sent.delivered), sent.rejected, sent.requests, sent.resent)
+            self._progress(len(sent.delivered) + len(sent.rejected))
+        except Exception as error:  # whatever it is, the caller's thread raises it: a thread must not swallow rows
+            errors.append(error)
+        finally:
+            free.release()
+
+    def _payloads(self, done: set[int]) -> Iterator[tuple[int, bytes]]:
+        """What is still to be sent. Rows that can't be are noted as rejected on the way."""
+        resendable, left = 0, self._resend_limit
+        for index, row in enumerate(self._chunk.rows()):
+            self._read_rows = index + 1
+            if index in done:
+                continue
+            try:
+                payload = self._to_fields.payload(row)
+            except RowRejected as rejected:
+                self._unsent[index] = Rejected(rejected.code, rejected.reason)
+                if len(self._unsent) >= _MAPPED_AT_ONCE_ROWS:
+                    self._record_unsent()
+                continue
+            resendable += resendable < left
+            yield index, payload
+        if resendable:
+            self._journal.record([], {}, resent=resendable)
+
+    def _record_unsent(self) -> None:
+        if self._unsent:
+            rejected, self._unsent = self._unsent, {}
+            self._journal.record([], rejected)
+            self._progress(len(rejected))
+
+    def _write_receipts(self) -> None:
+        tally = self._journal.tally
+        rejected = sorted(tally.rejected)
+        rows = dict(zip(rejected, self._rows_at(rejected), strict=True)) if rejected else {}
+        delivered, _ = tally.counts()
+        Receipts(
+            chunk=self._name.key,
+            rows=self._read_rows,
+            delivered=delivered,
+            requests=tally.requests,
+            resent=tally.resent,
+            rejected=tuple(RejectedRow(rows[i].id, rows[i].key, tally.rejected[i].code, tally.rejected[i].reason) for i in rejected),
+        ).write(self._store)
+        self._journal.clear()
+
+    def _rows_at(self, indexes: list[int]) -> Iterator[Row]:
+        """The rows at these places, in one more pass over the chunk: only their ids and keys are wanted."""
+        wanted = set(indexes)
+        with Chunk(self._store.open(self._name.key)) as chunk:
+            for index, row in enumerate(islice(chunk.rows(), max(indexes) + 1)):
+                if index in wanted:
+                    yield row
+
+
+class FieldsOf:
+    """Rows of a plan into fields and payloads: only what is to be sent, and always who it is for."""
+
+    def __init__(self, plan: Plan, action: Action[Any], settings: Any) -> None:
+        self._plan, self._action, self._settings = plan, action, settings
+        self._mapping = CompiledMapping(plan.fields, [name for name, _ in plan.columns])
+        self._names = [field.name for field in plan.fields]
+        identifiers = action.identifiers(self._names, settings)
+        self._is_identifier = [name in identifiers for name in self._names]
+        self._fills_idempotency = plan.idempotency is not None and plan.idempotency not in self._names
+
+    @property
+    def attribute_places(self) -> list[int]:
+        """The places in a mask that are attributes, not identifiers."""
+        return [place for place, is_identifier in enumerate(self._is_identifier) if not is_identifier]
+
+    def payload(self, row: Row) -> bytes:
+        """The row as the bytes that stand in a request. Raises `RowRejected`."""
+        return self._action.to_payload(self.fields(row), self._settings)
+
+    def fields(self, row: Row) -> Fields:
+        """The fields to send, by name; None stands for "unset this". Raises `RowRejected`."""
+        found = self._removal(row) if row.op == "remove" else self._upsert(row)
+        if self._fills_idempotency and self._plan.idempotency is not None:
+            found[self._plan.idempotency] = idempotency_key(self._plan.sync, row.id)
+        return found
+
+    def _upsert(self, row: Row) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        mask, unsets = row.mask, self._plan.nulls == "unset"
+        for place, name in enumerate(self._names):
+            is_identifier = self._is_identifier[place]
+            if mask is None or mask[place] == "1" or is_identifier:
+                value = self._mapping.value(place, row.values)
+                if value is not None or (unsets and mask is not None and not is_identifier):
+                    found[name] = value
+        return self._with_membership(found, member=True)
+
+    def _removal(self, row: Row) -> dict[str, Any]:
+        found = {name: self._mapping.value(place, row.values) for place, name in enumerate(self._names) if self._is_identifier[place]}
+        if self._plan.audience is not None:
+            return self._with_membership(found, member=False)
+        if self._plan.nulls == "unset":
+            found |= {name: None for place, name in enumerate(self._names) if not self._is_identifier[place]}
+        return found
+
+    def _with_membership(self, found: dict[str, Any], member: bool) -> dict[str, Any]:
+        if self._plan.audience is not None:
+            if self._action.name == "audience":
+                found |= {"audience": self._plan.audience, "member": member}
+            else:
+                found[self._plan.audience] = member
+        return found
+
+
+def idempotency_key(sync: str, row_id: str) -> str:
+    """What makes a row the same row at the vendor, however often it is sent: 32 hex digits."""
+    return hashlib.sha256(f"{sync}\n{row_id}".encode()).hexdigest()[:32]

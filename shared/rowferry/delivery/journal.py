@@ -1,0 +1,85 @@
+"""The journal of a chunk: outcomes made durable before the next request may go out.
+
+    journal/<sync>/<run>/00042/00000007
+
+Each entry is a create-only object that holds the outcomes of one or more finished requests. A worker
+thread may send its next batch only when its last one stands here, so what a killed worker can have
+sent without a trace is at most what was in flight. Entries are written by whichever thread comes
+first, for all that wait (group commit): a slow store costs one write for many requests.
+
+Numbers are taken by `create`, so two workers on one chunk can't both write: the second finds its
+number taken and knows that its claim is lost.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from rowferry.delivery.receipts import Tally, ranges
+from rowferry.destinations.port import Rejected
+from rowferry.errors import RowferryError
+from rowferry.stores.port import Exists, Store
+
+
+class LostClaim(RowferryError):
+    """Another worker writes this chunk's journal: leave it to them."""
+
+
+class Journal:
+    """The outcomes of one chunk so far. Safe for threads."""
+
+    def __init__(self, store: Store, stem: str) -> None:
+        self._store = store
+        self._prefix = f"journal/{stem}/"
+        self._waiting: list[dict[str, Any]] = []
+        self._adding = threading.Lock()
+        self._writing = threading.Lock()
+        self.tally = Tally()
+        self._next = 0
+        for found in store.list(self._prefix):
+            for entry in orjson.loads(store.read(found.key)[0]):
+                self.tally.add(entry)
+            self._next = int(found.key.rpartition("/")[2]) + 1
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody has worked on the chunk before."""
+        return self._next == 0
+
+    def record(self, delivered: Sequence[int], rejected: Mapping[int, Rejected], requests: int = 0, resent: int = 0) -> None:
+        """Make outcomes durable. Returns when they are. Raises `LostClaim`, `TryLater`."""
+        entry = {
+            "d": ranges(delivered),
+            "r": [[row, why.code, why.reason] for row, why in rejected.items()],
+            "q": requests,
+            "s": resent,
+        }
+        with self._adding:
+            self._waiting.append(entry)
+        with self._writing:
+            with self._adding:
+                entries, self._waiting = self._waiting, []
+            if entries:
+                self._write(entries)
+
+    def _write(self, entries: list[dict[str, Any]]) -> None:
+        try:
+            self._store.create(f"{self._prefix}{self._next:08d}", orjson.dumps(entries))
+        except Exists:
+            raise LostClaim("another worker has taken this chunk over") from None
+        except RowferryError:
+            with self._adding:
+                self._waiting[:0] = entries
+            raise
+        self._next += 1
+        for entry in entries:
+            self.tally.add(entry)
+
+    def clear(self) -> None:
+        """Remove it: the receipts stand."""
+        for found in self._store.list(self._prefix):
+            self._store.delete(found.key)

@@ -1,0 +1,64 @@
+"""Small things on their way out: a webhook's rows, a notice. Written once, delivered like any chunk."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rowferry.delivery.chunk import Row, encode_row, write_chunk
+from rowferry.delivery.plan import Plan
+from rowferry.mapping.mapping import Field, Part
+from rowferry.stores.port import Store
+
+URGENT = 1  # the lane of webhooks and notices: ahead of every sync
+
+
+class Outbox:
+    """The outbox of a state store, for rows that come one by one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def relay(
+        self, *, id: str, source: str, destination: str, action: str, rows: Sequence[Mapping[str, Any]], idempotency: str | None = None
+    ) -> bool:
+        """Put `rows` (fields by name, JSON values) on their way, once for each `id` and destination.
+
+        `source` names where they come from (`webhook.stripe`, `notice`), for people and for dead
+        letters. Returns False when the same id was there already: nothing happens a second time.
+        Raises `TryLater` when the store can't take it; nothing is on its way then.
+        """
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        plan = Plan(
+            run=run_of(id),
+            sync=source,
+            destination=destination,
+            action=action,
+            columns=tuple((name, "JSON") for name in names),
+            fields=tuple(Field(name, (Part(column=name),)) for name in names),
+            kind="relay",
+            lane=URGENT,
+            idempotency=idempotency,
+        )
+        lines = [
+            encode_row(
+                Row(
+                    f"{plan.run}-{index}",
+                    f"{id}#{index}",
+                    "upsert",
+                    "".join("1" if name in row else "0" for name in names),
+                    [row.get(name) for name in names],
+                )
+            )
+            for index, row in enumerate(rows)
+        ]
+        return write_chunk(self._store, plan, 0, lines)
+
+
+def run_of(id: str) -> str:
+    """A run's name for somebody else's id: readable where it can be, always fit for a key."""
+    digest = hashlib.sha256(id.encode()).hexdigest()[:16]
+    readable = re.sub(r"[^A-Za-z0-9_-]", "", id)[:40]
+    return f"{readable}-{digest}" if readable else digest

@@ -1,0 +1,70 @@
+"""The retry policy, in one table: what each answer leads to.
+
+| Answer    | What is done                                                                            |
+|-----------|-----------------------------------------------------------------------------------------|
+| Settled   | keep: each row has its outcome; a row to be sent again becomes a batch of its own        |
+| TryAgain  | retry: counts as an attempt; a growing pause, or the one that was asked for              |
+| NoAnswer  | retry: counts as an attempt; the rows may arrive twice, which is counted as `resent`     |
+| SlowDown  | wait: not an attempt; every worker of the account pauses; bounded by the function's life |
+| Follow    | ask on: the next request of the chain, bounded                                           |
+| Split     | split: halves, down to the one row at fault, which is rejected                           |
+| Refused   | stop: nothing more is sent; the run is `failed` until a person has acted                 |
+
+When the attempts are used up the batch is split too: either a row in it breaks the vendor, and its
+neighbours get through, or nothing gets through, and the run is left open.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from rowferry.destinations.port import Follow, Refused, Settled, SlowDown, Split, TryAgain
+from rowferry.http import NoAnswer
+
+FOLLOWS = 2000  # requests of one chain: a bulk job that is polled every few seconds for hours
+HOPELESS = 12  # failures in a row, with nothing delivered since, after which the vendor counts as down
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 60.0
+
+
+class Step(Enum):
+    """What the sender does next."""
+
+    KEEP = auto()
+    RETRY = auto()
+    WAIT = auto()
+    FOLLOW = auto()
+    SPLIT = auto()
+    STOP = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What an answer leads to, whether it uses up an attempt, and whether the rows may arrive twice."""
+
+    step: Step
+    is_attempt: bool = False
+    may_repeat: bool = False
+
+
+RULES: Mapping[type, Rule] = {
+    Settled: Rule(Step.KEEP),
+    TryAgain: Rule(Step.RETRY, is_attempt=True),
+    NoAnswer: Rule(Step.RETRY, is_attempt=True, may_repeat=True),
+    SlowDown: Rule(Step.WAIT),
+    Follow: Rule(Step.FOLLOW),
+    Split: Rule(Step.SPLIT),
+    Refused: Rule(Step.STOP),
+}
+
+
+def pause_seconds(attempt: int, asked_seconds: float | None) -> float:
+    """How long to wait after the `attempt`-th failure (from 1): what the vendor asked for, else
+    exponential with full jitter, so that many workers don't come back at the same moment."""
+    if asked_seconds is not None:
+        return max(0.0, asked_seconds)
+    ceiling: float = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+    return random.uniform(ceiling / 2, ceiling)

@@ -1,0 +1,210 @@
+"""One batch on its way to an outcome for each of its rows: attempts, waits, splits.
+
+Runs in a worker thread and blocks it: a thread is a request in flight. What an answer leads to
+stands in `policy`; here is only how it is done.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rowferry.clock import Clock
+from rowferry.delivery import policy
+from rowferry.delivery.account import Account
+from rowferry.delivery.batch import Batch
+from rowferry.delivery.policy import RULES
+from rowferry.destinations.port import Action, Answer, Delivered, Follow, Refused, Rejected, Settled, SlowDown, Split, TryAgain
+from rowferry.http import NoAnswer
+from rowferry.wire import Request
+
+
+@dataclass(slots=True)
+class Sent:
+    """What became of a batch. Rows in neither list are left for another time."""
+
+    delivered: list[int] = field(default_factory=list)
+    rejected: dict[int, Rejected] = field(default_factory=dict)
+    requests: int = 0
+    resent: int = 0
+
+
+class Halt:
+    """Why nothing more is to be sent; shared by all senders of a chunk. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.reason: str | None = None
+        self.is_refusal = False
+        self.wait_seconds: float | None = None
+        self.delivered = 0
+        self._failures = 0
+
+    def stop(self, reason: str, *, is_refusal: bool = False, wait_seconds: float | None = None) -> None:
+        """The first reason counts, but a refusal always does."""
+        with self._lock:
+            if self.reason is None or (is_refusal and not self.is_refusal):
+                self.reason, self.is_refusal, self.wait_seconds = reason, is_refusal, wait_seconds
+
+    def went_well(self, rows: int) -> None:
+        """The vendor took rows: it is up."""
+        with self._lock:
+            self.delivered += rows
+            self._failures = 0
+
+    def failed(self, reason: str) -> None:
+        """A suspect batch failed as well; after some in a row the vendor counts as down."""
+        with self._lock:
+            self._failures += 1
+            hopeless = self._failures >= policy.HOPELESS
+        if hopeless:
+            self.stop(reason)
+
+
+class Sender:
+    """Sends batches of one action to one account. Safe for threads.
+
+    `left_seconds` says how much time the function still has; a wait that does not fit hands back.
+    """
+
+    def __init__(self, account: Account, action: Action[Any], clock: Clock, halt: Halt, left_seconds: Callable[[], float]) -> None:
+        self._account, self._action, self._clock, self._halt, self._left_seconds = account, action, clock, halt, left_seconds
+        self._settings = account.settings
+
+    def send(self, batch: Batch) -> Sent:
+        """Bring every row of the batch to its outcome, as far as vendor and time allow."""
+        sent, waiting = Sent(), [batch]
+        suspects: list[_Suspect] = []
+        while waiting and self._halt.reason is None:
+            part = waiting.pop()
+            answer = self._exchange(part, sent)
+            if isinstance(answer, Settled):
+                waiting += self._keep(part, answer, sent)
+            elif isinstance(answer, Split):
+                waiting += self._split(part, answer, sent)
+            elif answer is not None:
+                waiting += self._suspect(part, answer, suspects)
+        for suspect in suspects:
+            self._judge(suspect, sent)
+        return sent
+
+    def _exchange(self, part: Batch, sent: Sent) -> Settled | Split | TryAgain | None:
+        """Send until there is something to act on. A `TryAgain` means that the attempts are used up,
+        None that everything is to stop."""
+        request, note, follows, slowed = self._action.build(part.payloads, self._settings), "", 0, 0
+        started_at = self._clock.monotonic()
+        while self._halt.reason is None:
+            answer = self._ask(request, note, part, sent)
+            rule = RULES[type(answer)]
+            if isinstance(answer, (Settled, Split)):
+                return answer
+            if isinstance(answer, Follow) and follows < policy.FOLLOWS:
+                request, note, follows = answer.request, answer.note, follows + 1
+                self._wait(answer.wait_seconds, "the vendor is still at work on a bulk job")
+            elif isinstance(answer, SlowDown):
+                slowed += 1
+                self._slow_down(answer, slowed)
+            elif isinstance(answer, Refused):
+                self._halt.stop(answer.reason, is_refusal=True)
+            else:
+                failure = answer if isinstance(answer, TryAgain) else TryAgain(_reason(answer))
+                part.attempts += 1
+                pause = policy.pause_seconds(part.attempts, failure.wait_seconds)
+                spent_seconds = self._clock.monotonic() - started_at
+                if part.suspect or part.attempts >= self._settings.attempts or spent_seconds + pause > self._settings.retry_for:
+                    return failure
+                self._wait(pause, failure.reason)
+                if rule.may_repeat and self._halt.reason is None:
+                    sent.resent += len(part.rows)
+        return None
+
+    def _ask(self, request: Request, note: str, part: Batch, sent: Sent) -> Answer | NoAnswer:
+        self._account.pacer.turn()
+        sent.requests += 1
+        try:
+            response = self._account.client.send(request, self._settings.timeout)
+        except NoAnswer as error:
+            return error
+        return self._action.read(response, part.payloads, self._settings, note)
+
+    def _wait(self, seconds: float, reason: str) -> None:
+        if seconds > self._left_seconds():
+            self._halt.stop(reason, wait_seconds=seconds)
+        else:
+            self._clock.sleep(seconds)
+
+    def _slow_down(self, answer: SlowDown, times: int) -> None:
+        seconds = policy.pause_seconds(times, answer.wait_seconds)
+        self._account.pacer.slow_down(seconds)
+        if seconds > self._left_seconds():
+            self._halt.stop(answer.reason, wait_seconds=seconds)
+
+    def _keep(self, part: Batch, answer: Settled, sent: Sent) -> list[Batch]:
+        """Note every row's outcome; what is to be sent again comes back as a batch."""
+        if len(answer.outcomes) != len(part.rows):
+            raise AssertionError(f"{self._account.name}: {len(answer.outcomes)} outcomes for {len(part.rows)} rows")
+        again, asked_seconds, reason = Batch(attempts=part.attempts + 1, suspect=part.suspect), 0.0, ""
+        delivered = 0
+        for row, payload, outcome in zip(part.rows, part.payloads, answer.outcomes, strict=True):
+            if isinstance(outcome, Delivered):
+                sent.delivered.append(row)
+                delivered += 1
+            elif isinstance(outcome, Rejected):
+                sent.rejected[row] = outcome
+            elif again.attempts >= self._settings.attempts:
+                sent.rejected[row] = Rejected("still_failing", f"after {again.attempts} attempts: {outcome.reason}")
+            else:
+                again.rows.append(row)
+                again.payloads.append(payload)
+                asked_seconds, reason = max(asked_seconds, outcome.wait_seconds or 0.0), outcome.reason
+        self._halt.went_well(delivered)
+        self._account.pacer.went_well()
+        if not again.rows:
+            return []
+        self._wait(policy.pause_seconds(again.attempts, asked_seconds or None), reason)
+        return [again]
+
+    def _split(self, part: Batch, answer: Split, sent: Sent) -> list[Batch]:
+        if answer.too_large:
+            self._account.shrink(self._action, len(part.rows))
+        if len(part.rows) > 1:
+            return list(part.halves())[::-1]
+        sent.rejected[part.rows[0]] = Rejected(answer.code, answer.reason)
+        return []
+
+    def _suspect(self, part: Batch, answer: TryAgain, suspects: list[_Suspect]) -> list[Batch]:
+        """The attempts are used up: is it one row, or is the vendor down? Halves will tell."""
+        part.suspect = True
+        self._halt.failed(answer.reason)
+        if len(part.rows) > 1:
+            return list(part.halves())[::-1]
+        suspects.append(_Suspect(part, answer.reason, self._halt.delivered))
+        return []
+
+    def _judge(self, suspect: _Suspect, sent: Sent) -> None:
+        """A row is at fault only when it fails, others get through, and it fails again."""
+        if self._halt.delivered == suspect.delivered_before:
+            self._halt.stop(suspect.reason)
+        if self._halt.reason is not None:
+            return
+        answer = self._exchange(suspect.part, sent)
+        if isinstance(answer, Settled):
+            self._keep(suspect.part, answer, sent)
+        elif answer is not None:
+            reason = f"the vendor fails on this row while it takes others: {answer.reason}"
+            sent.rejected[suspect.part.rows[0]] = Rejected("server_error", reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    """A single row that could not be sent, and how many rows had been delivered when it failed."""
+
+    part: Batch
+    reason: str
+    delivered_before: int
+
+
+def _reason(answer: Answer | NoAnswer) -> str:
+    return str(answer) if isinstance(answer, NoAnswer) else getattr(answer, "reason", "the vendor's job did not end")
