@@ -1,0 +1,1 @@
+"""An export file's way into a table."""
