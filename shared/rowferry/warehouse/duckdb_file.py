@@ -1,0 +1,103 @@
+"""The DuckDB file: opened when it is needed, let go of after work, waited for when another process has it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from rowferry.clock import Clock
+from rowferry.errors import TryLater
+from rowferry.warehouse.duckdb_dialect import MACROS
+
+_PAUSE_SECONDS = 0.05
+
+
+class DuckDbFile:
+    """Cursors over one database file. Safe for threads; only one process at a time holds the file.
+
+    The file is opened by the first cursor. `release` closes it as soon as no cursor is in use.
+    """
+
+    def __init__(self, path: Path, options: dict[str, str], busy_seconds: float, clock: Clock) -> None:
+        self._path = path
+        self._options = options
+        self._busy_seconds = busy_seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._root: duckdb.DuckDBPyConnection | None = None
+        self._idle: list[duckdb.DuckDBPyConnection] = []
+        self._in_use = 0
+        self._let_go = False
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of one's own, with our macros. Raises `TryLater` while another process has the file."""
+        cursor = self._take()
+        try:
+            yield cursor
+        except BaseException:
+            cursor.close()  # it may be in a transaction, or in the middle of a result
+            self._give_back(None)
+            raise
+        self._give_back(cursor)
+
+    def release(self) -> None:
+        """Close the file now, or when the last cursor in use is given back."""
+        with self._lock:
+            self._let_go = True
+            self._close_if_unused()
+
+    def _take(self) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            self._let_go = False
+            if self._root is None:
+                self._root = self._open()
+            cursor = self._idle.pop() if self._idle else _prepared(self._root.cursor())
+            self._in_use += 1
+            return cursor
+
+    def _give_back(self, cursor: duckdb.DuckDBPyConnection | None) -> None:
+        with self._lock:
+            self._in_use -= 1
+            if cursor is not None:
+                self._idle.append(cursor)
+            if self._let_go:
+                self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
+        if self._in_use or self._root is None:
+            return
+        for cursor in self._idle:
+            cursor.close()
+        self._idle.clear()
+        self._root.close()
+        self._root = None
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        until = self._clock.monotonic() + self._busy_seconds
+        while True:
+            try:
+                return duckdb.connect(str(self._path), config=dict(self._options))
+            except duckdb.IOException as error:
+                if not _is_lock(error):
+                    raise
+                if self._clock.monotonic() >= until:
+                    raise TryLater(f"another process holds the warehouse file {self._path.name}; try again when it has ended") from None
+            self._clock.sleep(_PAUSE_SECONDS)
+
+
+def _prepared(cursor: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    cursor.execute("SET TimeZone = 'UTC'")
+    for macro in MACROS:
+        cursor.execute(macro)
+    return cursor
+
+
+def _is_lock(error: duckdb.Error) -> bool:
+    text = str(error).lower()
+    return "lock on file" in text or "used by another process" in text

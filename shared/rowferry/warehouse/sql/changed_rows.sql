@@ -1,0 +1,182 @@
+-- What `send: changed` and `send: audience` would send now: the rows whose fields differ from the
+-- delivered state, the keys that left, the rows that can't be sent. One row at position 0 holds the
+-- counts of the same snapshot. A field's print is NULL where all of its columns are.
+WITH model AS (
+  {{ model }}
+),
+keyed AS (
+  SELECT
+    {{ key_expression }} AS row_key,
+    {%- for column in columns %}
+    {{ column.quoted }} AS c_{{ loop.index0 }}{{ "," if not loop.last }}
+    {%- endfor %}
+  FROM model
+),
+printed AS (
+  SELECT
+    *,
+    {%- for field in fields %}
+    {{ field.print }} AS p_{{ loop.index0 }}{{ "," if not loop.last }}
+    {%- endfor %}
+  FROM keyed
+),
+whole AS (
+  SELECT
+    *,
+    FARM_FINGERPRINT(CONCAT({% for field in fields %}COALESCE(CAST(p_{{ loop.index0 }} AS STRING), '-'){{ ", '|', " if not loop.last }}{% endfor %})) AS row_print,
+    COUNT(*) OVER (PARTITION BY row_key) AS copies
+  FROM printed
+),
+named AS (
+  SELECT
+    * EXCEPT (row_print),
+    COALESCE(row_key, CONCAT('missing-key:', CAST(row_print AS STRING))) AS row_id,
+    -- rows that share a key are one dead letter, so they share a print as well
+    IF(row_key IS NULL OR copies = 1, row_print, MAX(row_print) OVER (PARTITION BY row_key)) AS row_print
+  FROM whole
+),
+compared AS (
+  SELECT
+    named.*,
+    COALESCE(dead.row_print = named.row_print, FALSE) AS is_dead,
+    dead.row_id IS NOT NULL AS is_dead_letter,
+    {%- for field in fields %}
+    state.{{ field.state }} AS s_{{ loop.index0 }},
+    {%- endfor %}
+    state.row_key IS NULL{% for field in fields if field.is_identifier %} OR state.{{ field.state }} IS DISTINCT FROM named.p_{{ field.place }}{% endfor %} AS is_fresh
+  FROM named
+  LEFT JOIN {{ state }} AS state ON state.row_key = named.row_key
+  LEFT JOIN {{ dead_letters }} AS dead
+    ON dead.row_id = named.row_id AND dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open'
+    {{ dead_filter }}
+),
+masked AS (
+  SELECT
+    *,
+    CONCAT(
+      {%- for field in fields %}
+      CASE
+        WHEN is_fresh THEN IF(p_{{ loop.index0 }} IS NULL, '0', '1')
+        WHEN p_{{ loop.index0 }} IS NOT NULL AND p_{{ loop.index0 }} IS DISTINCT FROM s_{{ loop.index0 }} THEN '1'
+        {%- if unset_nulls %}
+        WHEN p_{{ loop.index0 }} IS NULL AND s_{{ loop.index0 }} IS NOT NULL THEN '1'
+        {%- endif %}
+        ELSE '0'
+      END{{ "," if not loop.last }}
+      {%- endfor %}
+    ) AS mask
+  FROM compared
+),
+decided AS (
+  SELECT
+    *,
+    CASE
+      {%- if not only_dead %}
+      WHEN is_dead THEN 'dead'
+      {%- endif %}
+      WHEN row_key IS NULL THEN 'missing_key'
+      WHEN copies > 1 THEN 'duplicate_key'
+      WHEN is_fresh THEN 'create'
+      WHEN mask != '{% for field in fields %}0{% endfor %}' THEN 'update'
+      ELSE 'unchanged'
+    END AS decision
+  FROM masked
+  {%- if only_dead %}
+  WHERE is_dead_letter
+  {%- endif %}
+),
+{%- if on_remove %}
+removed AS (
+  SELECT state.row_key
+  FROM {{ state }} AS state
+  LEFT JOIN (SELECT DISTINCT row_key FROM keyed WHERE row_key IS NOT NULL) AS present ON present.row_key = state.row_key
+  LEFT JOIN {{ dead_letters }} AS dead
+    ON dead.row_id = state.row_key AND dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open' AND dead.row_print = 0
+  WHERE present.row_key IS NULL AND dead.row_id IS NULL
+),
+{%- endif %}
+counts AS (
+  SELECT
+    COUNT(*) AS read_rows,
+    COUNTIF(decision = 'unchanged') AS unchanged,
+    COUNTIF(decision = 'dead') AS dead,
+    COUNTIF(decision = 'missing_key') AS missing_key,
+    COUNTIF(decision = 'duplicate_key') AS duplicate_key,
+    COUNTIF(decision = 'create') AS creates,
+    COUNTIF(decision = 'update') AS updates,
+    COALESCE(SUM(IF(decision IN ('create', 'update'), LENGTH(REPLACE({{ attribute_mask }}, '0', '')), 0)), 0) AS attributes
+  FROM decided
+),
+{%- if on_remove %}
+removals AS (
+  SELECT COUNT(*) AS removes FROM removed
+),
+{%- endif %}
+outgoing AS (
+  SELECT
+    IF(decision IN ('create', 'update'), 0, 2) AS stage,
+    row_id,
+    row_key,
+    decision AS op,
+    mask,
+    row_print,
+    {%- for field in fields %}
+    p_{{ loop.index0 }},
+    {%- endfor %}
+    {%- for column in columns %}
+    c_{{ loop.index0 }}{{ "," if not loop.last }}
+    {%- endfor %}
+  FROM decided
+  WHERE decision IN ('create', 'update', 'missing_key', 'duplicate_key')
+  {%- if on_remove %}
+  UNION ALL
+  SELECT
+    1,
+    row_key,
+    row_key,
+    'remove',
+    CAST(NULL AS STRING),
+    0,
+    {%- for field in fields %}
+    CAST(NULL AS INT64),
+    {%- endfor %}
+    {%- for column in columns %}
+    {{ column.from_key if column.from_key else "CAST(NULL AS " ~ column.type ~ ")" }}{{ "," if not loop.last }}
+    {%- endfor %}
+  FROM removed
+  {%- endif %}
+)
+SELECT
+  ROW_NUMBER() OVER (ORDER BY stage, row_id) AS rowferry_position,
+  row_id,
+  row_key,
+  op,
+  mask,
+  row_print,
+  CAST(NULL AS STRING) AS summary,
+  {%- for field in fields %}
+  p_{{ loop.index0 }},
+  {%- endfor %}
+  {%- for column in columns %}
+  c_{{ loop.index0 }}{{ "," if not loop.last }}
+  {%- endfor %}
+FROM outgoing
+UNION ALL
+SELECT
+  0,
+  '',
+  CAST(NULL AS STRING),
+  'summary',
+  CAST(NULL AS STRING),
+  0,
+  TO_JSON_STRING(STRUCT(
+    read_rows, unchanged, dead, missing_key, duplicate_key, creates, updates, attributes,
+    {{ "removes" if on_remove else "0 AS removes" }}
+  )),
+  {%- for field in fields %}
+  CAST(NULL AS INT64),
+  {%- endfor %}
+  {%- for column in columns %}
+  CAST(NULL AS {{ column.type }}){{ "," if not loop.last }}
+  {%- endfor %}
+FROM counts{% if on_remove %} CROSS JOIN removals{% endif %}

@@ -1,0 +1,96 @@
+-- What `send: new` and `send: all` would send now. `new`: rows whose cursor is in the window
+-- (above the last one less the lag, up to a fixed end) and that were not sent before. Rows that are
+-- the same to the last column are told apart by their number, so none is lost. One row at position 0
+-- holds the counts of the same snapshot.
+WITH model AS (
+  {{ model }}
+),
+keyed AS (
+  SELECT
+    {{ key_expression }} AS row_key,
+    {%- if cursor %}
+    {{ cursor.quoted }} AS row_cursor,
+    {%- endif %}
+    {%- for column in columns %}
+    {{ column.quoted }} AS c_{{ loop.index0 }}{{ "," if not loop.last }}
+    {%- endfor %}
+  FROM model
+  {%- if cursor %}
+  WHERE {{ cursor.quoted }} <= CAST(@upto AS {{ cursor.type }})
+    {%- if bounded %} AND {{ cursor.quoted }} >= CAST(@above AS {{ cursor.type }}){% endif %}
+  {%- endif %}
+),
+printed AS (
+  SELECT
+    *,
+    FARM_FINGERPRINT(CONCAT(
+      COALESCE(row_key, '-')
+      {%- if cursor %}, '|', COALESCE(TO_JSON_STRING(row_cursor), '-'){% endif %}
+      {%- if not keyed %}{% for column in columns %}, '|', COALESCE(TO_JSON_STRING(c_{{ loop.index0 }}), '-'){% endfor %}{% endif %}
+    )) AS row_print
+  FROM keyed
+),
+numbered AS (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY row_print ORDER BY {% for column in columns %}TO_JSON_STRING(c_{{ loop.index0 }}){{ ", " if not loop.last }}{% endfor %}) AS same
+  FROM printed
+),
+named AS (
+  SELECT *, CONCAT(COALESCE(row_key, ''), '@', CAST(row_print AS STRING), IF(same > 1, CONCAT('#', CAST(same AS STRING)), '')) AS row_id
+  FROM numbered
+),
+decided AS (
+  SELECT
+    named.*,
+    {% if keyed %}IF(row_key IS NULL, 'missing_key', 'create'){% else %}'create'{% endif %} AS op
+  FROM named
+  {%- if cursor and not only_dead %}
+  LEFT JOIN {{ sent }} AS sent ON sent.row_id = named.row_id
+  WHERE sent.row_id IS NULL
+  {%- endif %}
+  {%- if only_dead %}
+  JOIN {{ dead_letters }} AS dead
+    ON dead.row_id = named.row_id AND dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open'
+    {{ dead_filter }}
+  {%- endif %}
+),
+counts AS (
+  SELECT
+    COUNT(*) AS read_rows,
+    COUNTIF(op = 'missing_key') AS missing_key,
+    COUNTIF(op = 'create') AS creates
+    {%- if cursor %},
+    CAST(MAX(row_cursor) AS STRING) AS last_cursor
+    {%- endif %}
+  FROM decided
+)
+SELECT
+  ROW_NUMBER() OVER (ORDER BY IF(op = 'create', 0, 2), {% if cursor %}row_cursor, {% endif %}row_id) AS rowferry_position,
+  row_id,
+  row_key,
+  op,
+  CAST(NULL AS STRING) AS mask,
+  row_print,
+  CAST(NULL AS STRING) AS summary,
+  {%- if cursor %}
+  row_cursor,
+  {%- endif %}
+  {%- for column in columns %}
+  c_{{ loop.index0 }}{{ "," if not loop.last }}
+  {%- endfor %}
+FROM decided
+UNION ALL
+SELECT
+  0,
+  '',
+  CAST(NULL AS STRING),
+  'summary',
+  CAST(NULL AS STRING),
+  0,
+  TO_JSON_STRING(STRUCT(read_rows, missing_key, creates{% if cursor %}, last_cursor{% endif %})),
+  {%- if cursor %}
+  CAST(NULL AS {{ cursor.type }}),
+  {%- endif %}
+  {%- for column in columns %}
+  CAST(NULL AS {{ column.type }}){{ "," if not loop.last }}
+  {%- endfor %}
+FROM counts
