@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rowferry.twins.server import Twin
 
-_NOT_TWINS = {"server", "__main__"}
+_SHARED = {"server", "__main__"}
 
 
 def vendors() -> list[str]:
     """The names of all vendors that have a twin, sorted; nothing of them is imported."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_TWINS)
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in names if name not in _SHARED and not name.startswith("_"))
 
 
 def find(vendor: str) -> type[Twin]:

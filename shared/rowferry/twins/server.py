@@ -2,7 +2,7 @@
 
 A twin's own file holds one class on top of `Twin` with the vendor's rules in `answer`. The base
 keeps what came in, counts, sleeps for latency and plays faults. `latency_seconds`, `faults` and
-`log` may be changed while it runs.
+`log` may be changed while it runs. `GET /_twin/state` shows a person what it holds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+import orjson
 
 from rowferry.wire import Response
 
@@ -70,6 +72,10 @@ class Twin:
         """What the vendor would say, and its effect on the twin's state."""
         raise NotImplementedError
 
+    def state(self) -> dict[str, Any]:
+        """What `GET /_twin/state` shows, as JSON: never a secret. Subclasses add what they hold."""
+        return {"requests": self.requests, "violations": self.violations[-100:]}
+
     @property
     def url(self) -> str:
         """`http://127.0.0.1:PORT`, without a slash at the end. Only while it runs."""
@@ -99,6 +105,8 @@ class Twin:
     def serve(self, call: Call) -> Response | None:
         """Latency, faults, log and the answer of one request; None means: cut the connection."""
         with self._lock:
+            if call.path == "/_twin/state":
+                return Response(200, orjson.dumps(self.state(), default=str), {"content-type": "application/json"})
             self.requests += 1
             if self.keep_log:
                 self.log.append(call)
