@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rowferry.feeds.names import fit_column, fit_header, snake_case
 
 

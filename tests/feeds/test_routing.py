@@ -1,6 +1,7 @@
 from datetime import date
 
 import pytest
+
 from rowferry.feeds.contract import read_contract
 from rowferry.feeds.routing import Ambiguous, Match, Skipped, Unrouted, explain, route
 from rowferry.settings.feed import Feed

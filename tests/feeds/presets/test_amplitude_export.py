@@ -1,6 +1,7 @@
 from datetime import date, datetime
 
 import pytest
+
 from rowferry.feeds.preset import Ignored, Named
 from rowferry.feeds.presets.amplitude_export import PRESET
 
@@ -10,7 +11,7 @@ def test_an_hour_of_events_is_read() -> None:
     named = PRESET.read_name("amp/123456/123456_2026-03-04_7#12.json.gz")
     assert isinstance(named, Named)
     assert named.variant == ""
-    assert named.parts == {"project": "123456", "day": date(2026, 3, 4), "hour": datetime(2026, 3, 4, 7), "index": "12"}
+    assert named.parts == {"project": "123456", "day": date(2026, 3, 4), "hour": datetime.fromisoformat("2026-03-04T07:00"), "index": "12"}
 
 
 @pytest.mark.parametrize("name", ["-99_2026-03-04_7.json.gz", "123456_2026-03-04_7.json.gz"])

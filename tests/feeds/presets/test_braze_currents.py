@@ -1,6 +1,7 @@
 from datetime import date, datetime
 
 import pytest
+
 from rowferry.feeds.preset import Ignored, Named
 from rowferry.feeds.presets.braze_currents import PRESET
 
@@ -16,7 +17,7 @@ def test_both_layouts_are_read_wherever_they_lie(prefix: str, version: str) -> N
     assert named.parts == {
         "event": "users.messages.email.Open",
         "day": date(2026, 3, 4),
-        "hour": datetime(2026, 3, 4, 17),
+        "hour": datetime.fromisoformat("2026-03-04T17:00"),
         "version": "6" if "version" in version else "482",
     }
 

@@ -1,6 +1,7 @@
 from datetime import UTC, date, datetime
 
 import pytest
+
 from rowferry.feeds.preset import Named
 from rowferry.feeds.presets.clevertap_events import PRESET
 

@@ -1,4 +1,5 @@
 import pytest
+
 from rowferry.feeds.preset import Named
 from rowferry.feeds.presets.clevertap_profiles import PRESET
 
