@@ -1,0 +1,300 @@
+"""CleverTap: profiles, events and consent, through `POST /1/upload` and `POST /1/subscribe`.
+
+Three things to know before reading on. Success is not the status: 200 carries `success`, `partial`
+and `fail` alike, and the records it did not take say their place in words ("Skipped record number
+: 2"). There is no rate, only a number of requests that may be open at once. And there is no
+idempotency key: an event that is sent twice is stored twice.
+
+Sources, with the dates of the copies read: developer.clevertap.com/docs/upload-events-api (2026-06-30),
+/upload-user-profiles-api, /subscribe-api, /api-request-limit (2026-03-17), /api-errors (2025-12-14),
+/common-api-components, docs.clevertap.com/docs/platform-considerations.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import orjson
+from pydantic import Field, field_validator, model_validator
+
+from rowferry.destinations import _clevertap_records as records
+from rowferry.destinations.answers import by_status, json_object
+from rowferry.destinations.port import (
+    DELIVERED,
+    Action,
+    Again,
+    Answer,
+    Destination,
+    Limits,
+    Pace,
+    Refused,
+    Rejected,
+    RowOutcome,
+    Settled,
+    SlowDown,
+    Split,
+    TryAgain,
+)
+from rowferry.errors import Problem
+from rowferry.settings.base import DestinationSettings, Secret
+from rowferry.wire import Request, Response
+
+# common-api-components. A wrong region answers 401, so there is no default.
+HOSTS = {"eu1": "api", "global": "api", "in1": "in1.api", "sg1": "sg1.api", "us1": "us1.api", "aps3": "aps3.api", "mec1": "mec1.api"}
+MAX_OPEN_REQUESTS = 15  # api-request-limit: per account, over everybody who uploads
+BATCH_ROWS = 1000  # upload-events-api, upload-user-profiles-api, subscribe-api
+
+# api-errors: what a record's code means, in our words.
+CODES = {
+    509: "event_name_missing", 512: "event_malformed", 513: "event_reserved", 514: "gender_invalid", 515: "email_invalid",
+    516: "phone_invalid", 517: "employed_invalid", 518: "education_invalid", 519: "married_invalid", 520: "age_invalid",
+    522: "too_many_properties", 523: "missing_identifier", 524: "record_malformed", 525: "time_invalid", 526: "object_id_invalid",
+    528: "event_discarded",
+}  # fmt: skip
+REFUSED = "refused_by_vendor"  # for codes that are not in that list
+_SERVER_FAULT = 555  # api-errors: the only record code that passes by itself
+_PLACE = re.compile(r"\.?\s*Skipped record number\s*:\s*(\d+)\s*$")
+
+
+class CleverTapSettings(DestinationSettings):
+    """A CleverTap project. What CleverTap's pages leave open can be set here."""
+
+    vendor: Literal["clevertap"]
+    region: Literal["eu1", "global", "in1", "sg1", "us1", "aps3", "mec1"] | None = Field(
+        None, description="Where the project lives: the start of the dashboard's address. Required unless base_url is given."
+    )
+    account_id: str = Field(min_length=1, description="The project id, e.g. ABC-123-4567.")
+    passcode: Secret = Field(description="An account passcode (Settings, Project); not the SDK's token.")
+    timezone: str = Field("UTC", description="The project's time zone, in which pulls read its days and times, e.g. Asia/Kolkata.")
+    dry_run: bool = Field(False, description="Uploads are judged and not stored, yet count as delivered here: give it a sync of its own.")
+    nested: Literal["text", "object", "reject"] = Field(
+        "text", description="Objects, and lists in events: as JSON text, as they are (the account must accept nested values), or refused."
+    )
+    unset: Literal["delete", "reject"] = Field("delete", description="A NULL that replaces a value: sent as $delete, or the row refused.")
+    system_events: Literal["reject", "send"] = Field("reject", description="Events that CleverTap raises itself and may or may not accept.")
+    missing_time: Literal["reject", "arrival"] = Field("reject", description="An event without time: refused, or the time of arrival.")
+    event_properties: int = Field(100, gt=0, le=256, description="Properties an event may have; 100 unless CleverTap raised it for you.")
+    request_bytes: int = Field(1_000_000, ge=10_000, description="The largest request body; CleverTap publishes no limit.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("not a time zone's name; expected one such as Asia/Kolkata or UTC") from None
+        return name
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.region is None and self.base_url is None:
+            raise ValueError(f"region is missing; it is one of {', '.join(HOSTS)} (CleverTap answers a wrong one with 401)")
+        if self.instances * _in_flight(self) > MAX_OPEN_REQUESTS:
+            raise ValueError(f"instances times in_flight may be {MAX_OPEN_REQUESTS} at most: CleverTap's limit of requests open at once")
+        return self
+
+
+def _in_flight(settings: CleverTapSettings) -> int:
+    """10 of the account's 15 unless said otherwise: other programs upload to the same account."""
+    return settings.in_flight or max(1, 10 // settings.instances)
+
+
+def _host(settings: CleverTapSettings) -> str:
+    return (settings.base_url or f"https://{HOSTS[settings.region or 'global']}.clevertap.com").rstrip("/")
+
+
+# ── The map ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_identifiers(names: Iterable[str], allowed: Sequence[str]) -> Iterable[Problem]:
+    mapped = [name for name in names if name in allowed]
+    if len(mapped) != 1:
+        yield Problem("", f"{' and '.join(mapped) or 'no identifier'} mapped", f"map exactly one of {', '.join(allowed)}")
+
+
+def _check_event(names: Mapping[str, str | None], settings: CleverTapSettings) -> Iterable[Problem]:
+    yield from _check_identifiers(names, records.IDENTIFIERS)
+    if "name" not in names:
+        yield Problem("name", "the event's name is not mapped", "name: {value: Order Placed}, or a column")
+    if "time" not in names and settings.missing_time == "reject":
+        yield Problem("time", "the event's time is not mapped", "map a TIMESTAMP, or set missing_time: arrival on the destination")
+    for name in names.keys() - {*records.IDENTIFIERS, "name", "time"}:
+        if why := records.key_problem(name, "event"):
+            yield Problem(name, why)
+
+
+def _check_profile(names: Mapping[str, str | None], _settings: CleverTapSettings) -> Iterable[Problem]:
+    yield from _check_identifiers(names, records.IDENTIFIERS)
+    for name in names.keys() - set(records.IDENTIFIERS):
+        if why := records.key_problem(name, "profile"):
+            yield Problem(name, why)
+        elif near := records.near_miss(name):
+            yield Problem(name, f"would become a custom property beside CleverTap's own {near}", f"did you mean {near}?")
+        elif name in records.SWITCHES and names[name] not in ("BOOL", None):
+            yield Problem(name, f"CleverTap takes a BOOL here, the column is {names[name]}")
+
+
+def _check_subscription(names: Mapping[str, str | None], settings: CleverTapSettings) -> Iterable[Problem]:
+    yield from _check_identifiers(names, records.CHANNELS)
+    if "status" not in names:
+        yield Problem("status", "whether to subscribe is not mapped", f"status: a BOOL column, or one of {', '.join(records.STATUSES)}")
+    for name in names.keys() - {*records.CHANNELS, "status"}:
+        yield Problem(name, "is not part of CleverTap's subscribe API", "email or phone, and status")
+    if settings.dry_run:
+        yield Problem("", "dry_run does not hold back subscriptions: CleverTap has it for uploads only", "set dry_run: false")
+
+
+# ── Requests and answers ────────────────────────────────────────────────────────────────────
+
+
+def _limits(settings: CleverTapSettings) -> Limits:
+    return Limits(batch_rows=BATCH_ROWS, body_bytes=settings.request_bytes, envelope_bytes=len(_envelope([])))
+
+
+def _pace(settings: CleverTapSettings) -> Pace:
+    """api-request-limit: no requests a second, minute or day are counted, only those open at once."""
+    return Pace(per_second=settings.per_second, in_flight=_in_flight(settings))
+
+
+def _post(path: str, body: bytes, settings: CleverTapSettings) -> Request:
+    headers = {
+        "X-CleverTap-Account-Id": settings.account_id,
+        "X-CleverTap-Passcode": settings.passcode.reveal(),
+        "Content-Type": "application/json; charset=utf-8",
+    }
+    return Request("POST", _host(settings) + path, body, headers)
+
+
+def _envelope(batch: Sequence[bytes]) -> bytes:
+    return b'{"d":[' + b",".join(batch) + b"]}"
+
+
+def _upload(batch: Sequence[bytes], settings: CleverTapSettings) -> Request:
+    return _post("/1/upload?dryRun=1" if settings.dry_run else "/1/upload", _envelope(batch), settings)
+
+
+def _subscribe(batch: Sequence[bytes], settings: CleverTapSettings) -> Request:
+    return _post("/1/subscribe", _envelope(batch), settings)
+
+
+def _read(response: Response, batch: Sequence[bytes], _settings: CleverTapSettings, _note: str) -> Answer:
+    if response.status == 409:  # api-errors: "conflict", with nothing said for uploads
+        return TryAgain(f"CleverTap answered 409: {response.text}")
+    answer = by_status(response, "CleverTap")
+    if isinstance(answer, Refused):
+        return Refused(f"{answer.reason}; account_id, passcode or region is wrong")
+    return answer or _read_body(response, batch)
+
+
+def _read_body(response: Response, batch: Sequence[bytes]) -> Answer:
+    if not response.body and response.status != 200:  # 201, 202, 204 by api-errors: created, accepted, no content
+        return Settled.all_delivered(batch)
+    body = json_object(response)
+    if body is None or body.get("status") not in ("success", "partial", "fail"):
+        return TryAgain(f"CleverTap answered {response.status} without an outcome")  # unknown paths answer 200 and nothing
+    if isinstance(unprocessed := body.get("unprocessed"), list) and unprocessed:
+        return _read_records(body, unprocessed, batch)
+    return Settled.all_delivered(batch) if body["status"] == "success" else _read_failure(body)
+
+
+def _read_records(body: dict[str, Any], unprocessed: list[Any], batch: Sequence[bytes]) -> Answer:
+    """An outcome for each record that is listed; the others were stored, if `processed` has room for them.
+
+    Where a place is missing the batch is split, though events that were stored are then stored
+    twice: better twice than lost, and no answer like that is known.
+    """
+    outcomes: dict[int, RowOutcome] = {}
+    for order, entry in enumerate(unprocessed):
+        entry = entry if isinstance(entry, dict) else {"error": str(entry)}
+        place = _place(entry, order, len(unprocessed), len(batch))
+        if place is None:
+            return Split(REFUSED, "CleverTap refused records without saying which")
+        outcomes[place] = _read_record(entry, batch[place])
+    processed = body.get("processed")
+    if isinstance(processed, int) and body["status"] != "success" and processed < len(batch) - len(outcomes):
+        return Split(REFUSED, "CleverTap stored fewer records than it named no fault in")
+    return Settled([outcomes.get(index, DELIVERED) for index in range(len(batch))])
+
+
+def _place(entry: dict[str, Any], order: int, listed: int, size: int) -> int | None:
+    """Where in the batch a refused record stood. The echoed `record` is no help: CleverTap changes it."""
+    if found := _PLACE.search(str(entry.get("error", ""))):
+        place = int(found[1]) - 1
+        return place if 0 <= place < size else None
+    return order if listed == size else None
+
+
+def _read_record(entry: dict[str, Any], payload: bytes) -> RowOutcome:
+    code = entry["code"] if isinstance(entry.get("code"), int) else 0
+    said = f"CleverTap {code}: {_without_values(_PLACE.sub('', str(entry.get('error', ''))), payload)}"
+    if code == _SERVER_FAULT:
+        return Again(said)
+    return Rejected(CODES.get(code, REFUSED), said)
+
+
+def _without_values(text: str, payload: bytes) -> str:
+    """The vendor's text with the row's own values blanked, for it may quote them."""
+    record = orjson.loads(payload)
+    data = record.get("profileData") or record.get("evtData") or {}
+    values = [*data.values(), *(record.get(name, "") for name in (*records.IDENTIFIERS, "value"))]
+    for value in sorted(map(str, values), key=len, reverse=True):
+        if len(value) > 2:  # shorter ones say nothing and would blank the sentence
+            text = text.replace(value, "…")
+    return text[:300]
+
+
+def _read_failure(body: dict[str, Any]) -> Answer:
+    """`fail` for the request as a whole, which comes with status 200 too. Nothing was stored."""
+    code, said = body.get("code"), f"CleverTap refused the request, code {body.get('code')}: {str(body.get('error', ''))[:200]}"
+    if code == 429:
+        return SlowDown(said)
+    if code in (500, 503, _SERVER_FAULT):
+        return TryAgain(said)
+    if code in (401, 403):
+        return Refused(said)
+    return Split(REFUSED, said)
+
+
+def _probe(settings: CleverTapSettings) -> Request:
+    """How many people are active now (real-time counts): changes nothing, and needs the passcode."""
+    return _post("/1/now.json", b"{}", settings)
+
+
+def _read_probe(response: Response) -> str | None:
+    body = json_object(response) or {}
+    if response.status == 200 and body.get("status") in ("success", "partial"):
+        return None
+    return f"CleverTap answered {response.status}: {response.text or 'nothing'}; check region, account_id and passcode"
+
+
+def _identifiers(names: Iterable[str], _settings: CleverTapSettings) -> frozenset[str]:
+    return frozenset(names) & frozenset(records.IDENTIFIERS)
+
+
+def _channels(names: Iterable[str], _settings: CleverTapSettings) -> frozenset[str]:
+    return frozenset(names) & frozenset(records.CHANNELS)
+
+
+DESTINATION = Destination(
+    vendor="clevertap",
+    title="CleverTap",
+    settings=CleverTapSettings,
+    actions={
+        "profile": Action("profile", _limits, _identifiers, _check_profile, records.to_profile, _upload, _read),
+        "event": Action("event", _limits, _identifiers, _check_event, records.to_event, _upload, _read, repeats_safely=False),
+        "subscription": Action("subscription", _limits, _channels, _check_subscription, records.to_subscription, _subscribe, _read),
+    },
+    pace=_pace,
+    probe=_probe,
+    read_probe=_read_probe,
+    audience="attribute",
+    notes={
+        "profile": "$incr and $decr count twice when a request has to be repeated; prefer the total as a plain attribute.",
+        "event": "CleverTap does not recognise a repeated event: a request whose answer was lost is stored twice.",
+        "subscription": "Holds for every profile that shares the address; MSG-email and its like by `profile` hold for one person.",
+        "dry_run": "Rows of a dry run count as delivered; give it a sync of its own.",
+    },
+)
