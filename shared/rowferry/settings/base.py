@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-REFERENCE = re.compile(r"(secret|env):([A-Za-z0-9][A-Za-z0-9_./-]*)")
+from rowferry.errors import Problem, UsageError
+from rowferry.settings.hours import HoursText
+from rowferry.settings.url import REFERENCE, Url, check_url
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Frozen(BaseModel):
     """A part of the settings: unknown keys are errors, nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+
+    def conflicts(self) -> Iterator[Problem]:
+        """What is wrong between the keys of this part; a problem's path is the key it is about, or ""."""
+        return iter(())
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if found := tuple(self.conflicts()):
+            raise PydanticCustomError("conflicts", "the keys do not fit together", {"problems": found})
+        return self
+
+    def resolved(self, resolve: Callable[[str], str]) -> Self:
+        """A copy whose secrets and `env:` addresses have their values. Raises what `resolve` raises."""
+        found = {name: _resolved(value, resolve) for name, value in self}
+        return self.model_copy(update=found)
 
 
 class Secret:
@@ -71,31 +98,53 @@ class Secret:
         raise ValueError("a secret's value does not belong in this file; write secret:NAME or env:NAME")
 
 
+def _resolved(value: Any, resolve: Callable[[str], str]) -> Any:
+    if isinstance(value, Secret | Frozen):
+        return value.resolved(resolve)
+    if isinstance(value, Mapping):
+        return {name: _resolved(part, resolve) for name, part in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_resolved(part, resolve) for part in value)
+    return value
+
+
 def _seconds(value: Any) -> Any:
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", value)):
+    if isinstance(value, float):  # a default, or a model that is read again
+        return value
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])\s*", value)):
         return float(match[1]) * _UNITS[match[2]]
     raise ValueError("expected a duration such as 30s, 15m, 1h or 1d")
 
 
 # A duration in the file (`15m`), a number of seconds in the program.
-Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str), Field(gt=0)]
+_DURATION = {"type": "string", "pattern": r"^\s*\d{1,9}(\.\d{1,9})?\s*[smhd]\s*$", "examples": ["30s", "15m", "1h", "1d"]}
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0), WithJsonSchema(_DURATION)]
+Delay = Annotated[float, BeforeValidator(_seconds), Field(ge=0), WithJsonSchema(_DURATION)]  # the same, and `0s`
 
 
 class DestinationSettings(Frozen):
     """The keys every destination has. A vendor's model adds its own and pins `vendor`."""
 
     vendor: str
-    base_url: str | None = Field(None, description="Overrides scheme and host of all of the vendor's APIs. https, or http on loopback.")
+    base_url: Url | None = Field(None, description="Overrides scheme and host of all of the vendor's APIs. https, or http on loopback.")
     per_second: float | None = Field(None, gt=0, description="Requests a second that this account may be sent, over all instances.")
     in_flight: int | None = Field(None, gt=0, le=1000, description="Requests of one worker that may be under way at once.")
     instances: int = Field(1, gt=0, description="Workers that may send at the same time; each gets its share of per_second.")
     timeout: Seconds = Field(30.0, description="How long one request may take.")
     retry_for: Seconds = Field(600.0, description="How long one worker goes on trying a request before the run is left open.")
     attempts: int = Field(5, gt=0, description="How often one request is tried when the vendor fails (rate limits don't count).")
-    quiet_hours: str | None = Field(None, description="When nothing is sent, e.g. `22:00-07:00 Europe/Berlin`.")
+    quiet_hours: HoursText | None = Field(None, description="When nothing is sent, e.g. `22:00-07:00 Europe/Berlin`.")
     price_per_data_point: float | None = Field(None, ge=0, description="For the cost in `rowferry plan`.")
 
     def resolved(self, resolve: Callable[[str], str]) -> Self:
-        """A copy whose secrets have their values. Raises what `resolve` raises."""
-        found = {name: value.resolved(resolve) for name, value in self if isinstance(value, Secret)}
-        return self.model_copy(update=found)
+        """A copy whose secrets, and a `base_url` given as `env:NAME`, have their values.
+
+        Raises what `resolve` raises, and `UsageError` when the address found is not fit for a `base_url`.
+        """
+        copy = super().resolved(resolve)
+        if copy.base_url is None or not REFERENCE.fullmatch(copy.base_url):
+            return copy
+        try:
+            return copy.model_copy(update={"base_url": check_url(resolve(copy.base_url))})
+        except ValueError as error:
+            raise UsageError(f"the base_url in {copy.base_url}: {error}") from None

@@ -1,0 +1,198 @@
+"""The settings file, or a folder of them, read and validated: all problems at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from rowferry.destinations import find, vendors
+from rowferry.errors import Problem, SettingsError
+from rowferry.settings.alert import Alert
+from rowferry.settings.base import DestinationSettings, Frozen
+from rowferry.settings.database import Database
+from rowferry.settings.document import Document, read_document
+from rowferry.settings.feed import Feed
+from rowferry.settings.model import Settings
+from rowferry.settings.names import EntryName
+from rowferry.settings.place import Place, located
+from rowferry.settings.problems import hidden_key, shown, suggest, to_problems
+from rowferry.settings.pull import Pull
+from rowferry.settings.sync import Sync
+from rowferry.settings.webhook import Webhook
+
+DEFAULT_PATH = Path("infra/pipelines")
+SECTIONS: dict[str, type[Frozen]] = {
+    "destinations": DestinationSettings,
+    "feeds": Feed,
+    "syncs": Sync,
+    "pulls": Pull,
+    "databases": Database,
+    "webhooks": Webhook,
+    "alerts": Alert,
+}
+_SINGLES = tuple(name for name in Settings.model_fields if name not in SECTIONS)
+
+
+def read_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a YAML file, or of all `*.yaml` in a folder. Raises `SettingsError` with every problem.
+
+    Without a path: `ROWFERRY_CONFIG` of the environment, else `infra/pipelines`. `env:NAME` of addresses
+    is looked up in `environment`; secrets stay references. Relative paths are below the file's folder.
+    """
+    place = path or Path(environment.get("ROWFERRY_CONFIG") or DEFAULT_PATH)
+    draft = _Draft({"environment": environment, "folder": place if place.is_dir() else place.absolute().parent})
+    for document in _documents(place):
+        draft.problems += document.problems
+        draft.places |= {name: found for name, found in document.places.items() if name not in draft.places}
+        _merge(draft, document)
+    if draft.data or not draft.problems:
+        _validate(draft)
+    return _finished(draft)
+
+
+def parse_settings(data: Mapping[str, Any], environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+    """Settings from plain values, as the YAML has them. Raises `SettingsError` with every problem."""
+    draft = _Draft({"environment": environment or {}, "folder": folder}, data=dict(data))
+    _validate(draft)
+    return _finished(draft)
+
+
+@dataclass
+class _Draft:
+    """Settings on their way: what the files say, where, what is wrong with it, and the parts that are right."""
+
+    context: dict[str, Any]
+    data: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    parts: dict[str, Any] = field(default_factory=dict)
+
+
+def _documents(path: Path) -> list[Document]:
+    if path.is_file():
+        return [read_document(path, path.name)]
+    if not path.is_dir():
+        hint = "name a file or folder with --config, or in ROWFERRY_CONFIG"
+        return [Document(str(path), problems=[Problem(str(path), "there is no such settings file or folder", hint)])]
+    files = sorted(file for file in path.iterdir() if file.suffix == ".yaml" and not file.name.startswith("."))
+    others = sorted(file.name for file in path.iterdir() if file.suffix == ".yml")
+    wrong = [Problem(name, "is not read", "rename it to end in .yaml: Terraform reads no other") for name in others]
+    if not files:
+        wrong.append(Problem(str(path), "holds no *.yaml file", "name another folder with --config, or put the settings there"))
+    return [Document(str(path), problems=wrong), *(read_document(file, file.name) for file in files)]
+
+
+def _merge(draft: _Draft, document: Document) -> None:
+    if document.data is None:
+        return
+    if not isinstance(document.data, dict):
+        draft.problems.append(Problem(document.file, f"is {shown(document.data)}, expected sections such as destinations: and syncs:"))
+        return
+    for name, value in document.data.items():
+        if name not in draft.data:
+            draft.data[name] = dict(value) if isinstance(value, dict) else value
+        elif name in SECTIONS and isinstance(value, dict) and isinstance(draft.data[name], dict):
+            _merge_section(draft, document, name, value)
+        elif value is not None and draft.data[name] != value:
+            draft.problems.append(_twice(draft, document, name))
+
+
+def _merge_section(draft: _Draft, document: Document, section: str, entries: Mapping[str, Any]) -> None:
+    for name, value in entries.items():
+        if name in draft.data[section]:
+            draft.problems.append(_twice(draft, document, f"{section}.{name}"))
+        else:
+            draft.data[section][name] = value
+
+
+def _twice(draft: _Draft, document: Document, path: str) -> Problem:
+    first, second = draft.places.get(path), document.places.get(path)
+    return Problem(path, f"stands in two places: {first} and {second}", "keep one of them, or rename it")
+
+
+def _validate(draft: _Draft) -> None:
+    version = draft.data.get("rowferry")
+    if version != 1:
+        draft.problems.append(_wrong_version(version, "rowferry" in draft.data))
+    for name in draft.data:
+        if name not in Settings.model_fields:
+            draft.problems.append(Problem(hidden_key(str(name)), "is not a section", suggest(str(name), Settings.model_fields)))
+    _validate_singles(draft)
+    for section, model in SECTIONS.items():
+        draft.parts[section] = _validate_section(draft, section, model)
+
+
+def _wrong_version(version: Any, given: bool) -> Problem:
+    if not given:
+        return Problem("rowferry", "is missing", "begin the file with rowferry: 1, the version of its form")
+    return Problem(
+        "rowferry", f"is {shown(version)}, this program reads version 1", "write rowferry: 1, or use the Rowferry it was written for"
+    )
+
+
+def _validate_singles(draft: _Draft) -> None:
+    data = {name: draft.data[name] for name in _SINGLES if name in draft.data} | {"rowferry": 1}
+    try:
+        whole = Settings.model_validate(data, context=draft.context)
+        draft.parts |= {name: getattr(whole, name) for name in _SINGLES}
+    except ValidationError as error:
+        draft.problems += to_problems(error, data, "", Settings)
+
+
+def _validate_section(draft: _Draft, section: str, model: type[Frozen]) -> dict[str, Any]:
+    entries = draft.data.get(section)
+    if entries is None:
+        return {}
+    if not isinstance(entries, dict):
+        draft.problems.append(Problem(section, f"is {shown(entries)}, expected a mapping of names, each with its keys"))
+        return {}
+    found = {}
+    for name, raw in entries.items():
+        path = f"{section}.{hidden_key(name)}"
+        draft.problems += _name_problems(name, path)
+        entry = _destination(raw, path, draft) if section == "destinations" else _entry(model, raw, path, draft)
+        if entry is not None:
+            found[name] = entry
+    return found
+
+
+def _name_problems(name: str, path: str) -> list[Problem]:
+    try:
+        TypeAdapter(EntryName).validate_python(name)
+    except ValidationError as error:
+        return [Problem(path, str(error.errors()[0]["ctx"]["error"]))]
+    return []
+
+
+def _destination(raw: Any, path: str, draft: _Draft) -> Any:
+    """Validated by its vendor's own model, which is imported only now."""
+    if not isinstance(raw, dict) or "vendor" not in raw:
+        problem = Problem(f"{path}.vendor", "is missing", f"allowed are {', '.join(vendors())}")
+        draft.problems.append(problem if isinstance(raw, dict) else Problem(path, f"is {shown(raw)}, expected a mapping (key: value)"))
+        return None
+    vendor = raw["vendor"]
+    try:
+        model = find(vendor).settings
+    except (KeyError, TypeError):
+        draft.problems.append(Problem(f"{path}.vendor", f"{shown(vendor)} is not a vendor", suggest(vendor, vendors())))
+        return None
+    return _entry(model, raw, path, draft)
+
+
+def _entry(model: type[BaseModel], raw: Any, path: str, draft: _Draft) -> Any:
+    try:
+        return model.model_validate(raw, context=draft.context)
+    except ValidationError as error:
+        draft.problems += to_problems(error, raw, path, model)
+    return None
+
+
+def _finished(draft: _Draft) -> Settings:
+    if draft.problems:
+        raise SettingsError(located(draft.problems, draft.places))
+    return Settings(**draft.parts).with_places(draft.places)

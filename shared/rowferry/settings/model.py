@@ -1,0 +1,49 @@
+"""The whole of the settings, as one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import Field, PrivateAttr, SerializeAsAny
+
+from rowferry.settings.alert import Alert
+from rowferry.settings.base import DestinationSettings, Frozen
+from rowferry.settings.database import Database
+from rowferry.settings.feed import Feed
+from rowferry.settings.names import EntryName
+from rowferry.settings.place import Place
+from rowferry.settings.pull import Pull
+from rowferry.settings.sync import Sync
+from rowferry.settings.url import StoreUrl
+from rowferry.settings.warehouse import Warehouse
+from rowferry.settings.webhook import Webhook
+
+
+class Settings(Frozen):
+    """What the settings file says. A destination's value is of its vendor's own model."""
+
+    rowferry: Literal[1] = Field(1, description="The version of this file's form.")
+    warehouse: Warehouse
+    state: StoreUrl = Field(description="Bucket or folder for outbox, claims, checkpoints, receipts and quarantine.")
+    exports: StoreUrl | None = Field(None, description="Bucket or folder where vendors drop their files; needed by feeds and pulls.")
+    destinations: dict[EntryName, SerializeAsAny[DestinationSettings]] = Field({})
+    feeds: dict[EntryName, Feed] = Field({})
+    syncs: dict[EntryName, Sync] = Field({})
+    pulls: dict[EntryName, Pull] = Field({})
+    databases: dict[EntryName, Database] = Field({})
+    webhooks: dict[EntryName, Webhook] = Field({})
+    alerts: dict[EntryName, Alert] = Field({})
+
+    _places: Mapping[str, Place] = PrivateAttr(default_factory=dict)
+
+    @property
+    def places(self) -> Mapping[str, Place]:
+        """Where each path (`syncs.customers.map.email`) stands; empty when the settings came from no file."""
+        return self._places
+
+    def with_places(self, places: Mapping[str, Place]) -> Self:
+        """The same settings, knowing where they stand."""
+        copy = self.model_copy()
+        copy._places = places
+        return copy
