@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
@@ -27,10 +28,13 @@ _NO_DATA = "Valid data must be provided in the 'attributes', 'events', or 'purch
 _NO_ONE = "'external_id', 'braze_id', 'user_alias', 'email' or 'phone' is required"
 _FLAGS = {"_update_existing_only", "_merge_objects", "push_token_import"}
 _PRIMARY = ("external_id", "braze_id", "user_alias")
+_IS_PRIMARY = frozenset(_PRIMARY)
+_ADDRESSES = ("email", "phone")  # they find a profile when there is no primary identifier
 _TEXTS = {"first_name", "last_name", "home_city", "email", "phone", "language", "image_url", "dob", "gender", "country", "time_zone"}
 _DELETED_BY = {"external_ids": "external_id", "braze_ids": "braze_id", "user_aliases": "user_alias"}
 _STATES = {"opted_in", "subscribed", "unsubscribed"}
 _FREE = {"country", "language", "email_subscribe", "push_subscribe", "subscription_groups"}  # no data points
+_NOT_CUSTOM = {"bio", "appboy_id", "custom_attributes", "custom_events", "purchases"}
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _FORMATS = {
     "dob": re.compile(r"\d{4}-\d\d-\d\d"),
@@ -165,27 +169,28 @@ class BrazeTwin(Twin):
         problem = _problem_of_identity(item) or _problem_of_attributes(item)
         if problem is not None:
             return problem
-        profile = self._profile_of(item)
+        who = _who(item)
+        profile = self._profile_of(item, who)
         if profile is None:
             return None
-        who = next(name for name in (*_PRIMARY, "email", "phone") if name in item)
-        merges = item.get("_merge_objects") is True
+        array_items, points = self.array_items, 0
         for name, value in item.items():
             if name == who or name in _FLAGS:
                 continue
-            if (hidden := next(_hidden(name, value, self.array_items), None)) is not None:
+            hidden = _hidden(name, value, array_items)
+            if hidden is not None:
                 self.violations.append(f"{name}: {hidden}")
                 continue
             if name not in _FREE:
-                self.data_points += max(1, len(value)) if type(value) is dict else 1
+                points += len(value) or 1 if type(value) is dict else 1
             if value is None:
                 profile.pop(name, None)
-            elif merges and type(value) is dict and type(profile.get(name)) is dict:
-                profile[name] = {**profile[name], **value}
             else:
-                profile[name] = value
-            if name in ("email", "phone") and value is not None:
-                self._by_address[name, value] = _key(item, who)
+                merges = type(value) is dict and item.get("_merge_objects") is True and type(profile.get(name)) is dict
+                profile[name] = {**profile[name], **value} if merges else value
+                if name in _ADDRESSES:
+                    self._by_address[name, value] = _key(item, who)
+        self.data_points += points
         return None
 
     def _add_event(self, item: dict[str, Any]) -> str | None:
@@ -206,15 +211,14 @@ class BrazeTwin(Twin):
         if not re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", item["time"]):
             return "'time' is not valid"
         self.violations += [f"property {name}: {why}" for name, why in _hidden_properties(item.get("properties", {}), reserved)]
-        if self._profile_of(item) is not None:
+        if self._profile_of(item, _who(item)) is not None:
             into.append(item)
             self.data_points += 1
         return None
 
-    def _profile_of(self, item: dict[str, Any]) -> dict[str, Any] | None:
+    def _profile_of(self, item: dict[str, Any], who: str) -> dict[str, Any] | None:
         """The profile that the object is for, created unless that is forbidden: then Braze says nothing."""
-        who = next(name for name in (*_PRIMARY, "email", "phone") if name in item)
-        key = self._by_address.get((who, item[who]), "") if who in ("email", "phone") else ""
+        key = self._by_address.get((who, item[who]), "") if who in _ADDRESSES else ""
         key = key or _key(item, who)
         profile = self.profiles.get(key)
         if profile is not None:
@@ -222,7 +226,7 @@ class BrazeTwin(Twin):
         if item.get("_update_existing_only", who == "user_alias"):
             self.violations.append("a row of an unknown user, dropped for _update_existing_only")
             return None
-        if who in ("email", "phone"):
+        if who in _ADDRESSES:
             self._by_address[who, item[who]] = key
             return self.profiles.setdefault(key, {who: item[who]})
         return self.profiles.setdefault(key, {})
@@ -282,18 +286,25 @@ def _key(item: dict[str, Any], who: str) -> str:
 # ── What Braze says in `errors` ─────────────────────────────────────────────────────────────
 
 
+def _who(item: dict[str, Any]) -> str:
+    """The field that identifies, "" when there is none."""
+    for name in (*_PRIMARY, *_ADDRESSES):
+        if name in item:
+            return name
+    return ""
+
+
 def _problem_of_identity(item: dict[str, Any]) -> str | None:
-    primary = [name for name in _PRIMARY if name in item]
-    who = primary or [name for name in ("email", "phone") if name in item]
-    if not who or len(primary) > 1:
+    who = _who(item)
+    value = item.get(who)
+    if who in _PRIMARY and len(_IS_PRIMARY & item.keys()) > 1:
         return _NO_ONE
-    value = item[who[0]]
-    if who[0] == "user_alias":
-        is_alias = isinstance(value, dict) and value.keys() == {"alias_name", "alias_label"}
-        return None if is_alias and all(isinstance(part, str) and part for part in value.values()) else _NO_ONE
+    if who == "user_alias":
+        parts = value if isinstance(value, dict) and value.keys() == {"alias_name", "alias_label"} else {"": ""}
+        return None if all(isinstance(part, str) and part for part in parts.values()) else _NO_ONE
     if not isinstance(value, str) or not value:
         return _NO_ONE
-    return f"'{who[0]}' must be fewer than 988 bytes" if len(value.encode()) > 987 else None
+    return f"'{who}' must be fewer than 988 bytes" if len(value) > 246 and len(value.encode()) > 987 else None
 
 
 def _problem_of_attributes(item: dict[str, Any]) -> str | None:
@@ -309,26 +320,37 @@ def _problem_of_attributes(item: dict[str, Any]) -> str | None:
 # ── What a 201 hides ────────────────────────────────────────────────────────────────────────
 
 
-def _hidden(name: str, value: Any, array_items: int) -> Iterator[str]:
+def _hidden(name: str, value: Any, array_items: int) -> str | None:
     """Why Braze would drop, cut or misread this attribute, without a word."""
-    kind = type(value)
+    if type(value) in _plain_types(name) and (type(value) is not str or len(value) <= 255):
+        return None
+    return next(_reasons(name, value, array_items), None)
+
+
+@lru_cache(maxsize=4096)
+def _plain_types(name: str) -> frozenset[type]:
+    """The types that need no closer look under this name, short text among them."""
+    if name in _NOT_CUSTOM or name in _FORMATS or not name or name != name.strip() or len(name) > 255:
+        return frozenset()
+    return frozenset({str} if name in _TEXTS else {str, int, float, bool, type(None)})
+
+
+def _reasons(name: str, value: Any, array_items: int) -> Iterator[str]:
+    if name in _NOT_CUSTOM or not name or name != name.strip() or len(name) > 255:
+        yield "a name that Braze reserves or cuts"
     if name in _TEXTS and value is not None:
-        if kind is not str or (name in _FORMATS and not _FORMATS[name].fullmatch(value)):
+        if not isinstance(value, str) or (name in _FORMATS and not _FORMATS[name].fullmatch(value)):
             yield "not what Braze expects in this standard attribute"
         elif len(value) > (1024 if name == "image_url" else 255):
             yield "text over its limit"
-    elif kind is str and len(value) > 255:
+    elif isinstance(value, str) and len(value) > 255:
         yield "text over 255 characters"
-    elif kind is list:
+    elif isinstance(value, list):
         yield from _hidden_array(value, array_items)
-    elif kind is dict:
+    elif isinstance(value, dict):
         if len(orjson.dumps(value)) > 50_000:
             yield "an object over 50 KB"
         yield from _hidden_members(value)
-    if name in ("bio", "appboy_id", "custom_attributes", "custom_events", "purchases"):
-        yield "a reserved name"
-    if not name or name != name.strip() or len(name) > 255:
-        yield "a name that is cut"
 
 
 def _hidden_array(value: list[Any], array_items: int) -> Iterator[str]:

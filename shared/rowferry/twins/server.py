@@ -7,18 +7,23 @@ keeps what came in, counts, sleeps for latency and plays faults. `latency_second
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http import HTTPStatus
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from types import TracebackType
 from typing import Any, Self
 
 import orjson
 
 from rowferry.wire import Response
+
+_LONGEST_LINE_BYTES = 65_536
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,33 +137,52 @@ class Twin:
         return None
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(ThreadingTCPServer):
+    allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 256
 
     def __init__(self, address: tuple[str, int], twin: Twin) -> None:
         self.twin = twin
-        super().__init__(address, _Handler)
+        super().__init__(address, _Connection)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no news; a fault of a twin's own is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Connection(StreamRequestHandler):
+    """HTTP/1.1 with keep-alive. Reads by hand: http.server's own parser would take most of a load test's CPU."""
+
     disable_nagle_algorithm = True
     server: _Server
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        response = self.server.twin.serve(Call(self.command, self.path, headers, body))
-        if response is None:
-            self.close_connection = True
-            self.connection.close()
-            return
-        lines = [f"HTTP/1.1 {response.status} X", f"content-length: {len(response.body)}"]
+    def handle(self) -> None:
+        while self._serve_one():
+            pass
+
+    def _serve_one(self) -> bool:
+        """Read a request and answer it; whether the connection goes on."""
+        call = self._read()
+        response = self.server.twin.serve(call) if call is not None else None
+        if call is None or response is None:
+            return False
+        lines = [f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, 'Unknown')}", f"content-length: {len(response.body)}"]
         lines += [f"{name}: {value}" for name, value in response.headers.items()]
         self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1") + response.body)
+        return call.headers.get("connection", "").lower() != "close"
 
-    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: what came in is in `Twin.log`."""
+    def _read(self) -> Call | None:
+        """The next request; None when the client has gone or does not speak HTTP/1.1."""
+        words = self.rfile.readline(_LONGEST_LINE_BYTES).decode("latin-1").split()
+        if len(words) != 3:
+            return None
+        headers: dict[str, str] = {}
+        while line := self.rfile.readline(_LONGEST_LINE_BYTES).strip():
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.strip().lower()] = value.strip()
+        if headers.get("expect", "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = self.rfile.read(int(headers.get("content-length") or 0))
+        return Call(words[0], words[1], headers, body)
