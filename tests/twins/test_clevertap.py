@@ -55,7 +55,7 @@ def test_all_our_rows_are_taken_unspoiled(twin: CleverTapTwin, action: str) -> N
     """What our file makes of the suite's rows breaks no rule, spoken or silent."""
     answer = deliver(twin, action, clevertap.ROWS[action])
     assert answer == Settled([DELIVERED] * len(clevertap.ROWS[action]))
-    assert twin.spoiled == []
+    assert twin.violations == []
 
 
 def test_profiles_merge_and_operators_count(twin: CleverTapTwin) -> None:
@@ -106,7 +106,7 @@ def test_each_record_code_is_earned(twin: CleverTapTwin, record: dict[str, Any],
 def test_what_would_be_spoiled_is_noted(twin: CleverTapTwin) -> None:
     """Silent damage is taken like CleverTap takes it, and put on a list for tests."""
     upload(twin, {"type": "profile", "identity": "u1", "profileData": {"a.b": "x" * 513, "DOB": "1990-01-01", "MSG-sms": "no"}})
-    assert len(twin.spoiled) == 4
+    assert len(twin.violations) == 4
 
 
 def test_a_dry_run_judges_and_stores_nothing(twin: CleverTapTwin) -> None:

@@ -13,12 +13,11 @@ Sources, with the dates of the copies read: developer.clevertap.com/docs/upload-
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import orjson
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
 from rowferry.destinations import _clevertap_records as records
 from rowferry.destinations.answers import by_status, json_object
@@ -40,6 +39,7 @@ from rowferry.destinations.port import (
 )
 from rowferry.errors import Problem
 from rowferry.settings.base import DestinationSettings, Secret
+from rowferry.settings.hours import Zone
 from rowferry.wire import Request, Response
 
 # common-api-components. A wrong region answers 401, so there is no default.
@@ -68,7 +68,7 @@ class CleverTapSettings(DestinationSettings):
     )
     account_id: str = Field(min_length=1, description="The project id, e.g. ABC-123-4567.")
     passcode: Secret = Field(description="An account passcode (Settings, Project); not the SDK's token.")
-    timezone: str = Field("UTC", description="The project's time zone, in which pulls read its days and times, e.g. Asia/Kolkata.")
+    timezone: Zone = Field("UTC", description="The project's time zone, in which pulls read its days and times, e.g. Asia/Kolkata.")
     dry_run: bool = Field(False, description="Uploads are judged and not stored, yet count as delivered here: give it a sync of its own.")
     nested: Literal["text", "object", "reject"] = Field(
         "text", description="Objects, and lists in events: as JSON text, as they are (the account must accept nested values), or refused."
@@ -79,22 +79,12 @@ class CleverTapSettings(DestinationSettings):
     event_properties: int = Field(100, gt=0, le=256, description="Properties an event may have; 100 unless CleverTap raised it for you.")
     request_bytes: int = Field(1_000_000, ge=10_000, description="The largest request body; CleverTap publishes no limit.")
 
-    @field_validator("timezone")
-    @classmethod
-    def _known_timezone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError("not a time zone's name; expected one such as Asia/Kolkata or UTC") from None
-        return name
-
-    @model_validator(mode="after")
-    def _reachable(self) -> Self:
+    def conflicts(self) -> Iterator[Problem]:
+        """A place to send to, and no more open requests than CleverTap takes."""
         if self.region is None and self.base_url is None:
-            raise ValueError(f"region is missing; it is one of {', '.join(HOSTS)} (CleverTap answers a wrong one with 401)")
+            yield Problem("region", "is missing", f"one of {', '.join(HOSTS)}; CleverTap answers a wrong one with 401")
         if self.instances * _in_flight(self) > MAX_OPEN_REQUESTS:
-            raise ValueError(f"instances times in_flight may be {MAX_OPEN_REQUESTS} at most: CleverTap's limit of requests open at once")
-        return self
+            yield Problem("in_flight", f"times instances is over the {MAX_OPEN_REQUESTS} requests that CleverTap takes at once")
 
 
 def _in_flight(settings: CleverTapSettings) -> int:

@@ -3,7 +3,7 @@
 It keeps CleverTap's rules where they are documented: 200 for success, partial and fail alike, the
 place of a refused record in words, record codes, 15 requests open at once. What CleverTap would
 take and then cut, drop or store as something else without a word, it takes as well and notes in
-`spoiled`, so that a test can ask for none of it. Sources: see `destinations/clevertap.py`.
+`violations`, so that a test can ask for none of it. Sources: see `destinations/clevertap.py`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class CleverTapTwin(Twin):
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     consent: dict[str, str] = field(default_factory=dict)
-    spoiled: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
     most_open: int = 0
 
     def __post_init__(self) -> None:
@@ -193,7 +193,7 @@ class CleverTapTwin(Twin):
 
     def _note(self, is_spoiled: bool, what: str) -> None:
         if is_spoiled:
-            self.spoiled.append(what)
+            self.violations.append(what)
 
 
 def _operated(before: Any, operator: str, operand: Any) -> Any:
