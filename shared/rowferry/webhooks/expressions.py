@@ -1,0 +1,77 @@
+"""JMESPath as routes use it, with a few functions for what senders of webhooks write oddly.
+
+    upper(text)  lower(text)  trim(text)
+    major_units(amount, currency)   1999, 'usd' → 19.99; 1999, 'jpy' → 1999
+    iso_time(number)                seconds or milliseconds since 1970 → '2026-11-21T08:00:00+00:00'
+
+Each gives null for null, so that a field the sender left out is a field that is left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jmespath
+from jmespath import exceptions, functions
+
+from rowferry import units
+
+_NULLABLE_TEXT: Any = {"types": ["string", "null"]}
+_NULLABLE_NUMBER: Any = {"types": ["number", "null"]}
+
+
+class _Functions(functions.Functions):
+    @functions.signature(_NULLABLE_TEXT)
+    def _func_upper(self, text: str | None) -> str | None:
+        return text and text.upper()
+
+    @functions.signature(_NULLABLE_TEXT)
+    def _func_lower(self, text: str | None) -> str | None:
+        return text and text.lower()
+
+    @functions.signature(_NULLABLE_TEXT)
+    def _func_trim(self, text: str | None) -> str | None:
+        return text and text.strip()
+
+    @functions.signature(_NULLABLE_NUMBER)
+    def _func_iso_time(self, number: float | None) -> str | None:
+        return units.iso_time(number)
+
+    @functions.signature(_NULLABLE_NUMBER, _NULLABLE_TEXT)
+    def _func_major_units(self, amount: float | None, currency: str | None) -> float | None:
+        return units.major_units(amount, currency)
+
+
+_OPTIONS = jmespath.Options(custom_functions=_Functions())
+
+
+class Expression:
+    """A compiled JMESPath. Raises `ValueError` when the text is none, or calls a function that is not there."""
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._compiled = jmespath.compile(text)
+        except exceptions.JMESPathError as error:
+            raise ValueError(f"not JMESPath: {' '.join(str(error).split())}") from None
+        _check_functions(self._compiled.parsed)
+        self.text = text
+
+    def value(self, body: Any) -> Any:
+        """What it finds in `body`; None also where a function meets a type that it does not take."""
+        try:
+            return self._compiled.search(body, options=_OPTIONS)
+        except (exceptions.JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError):
+            return None
+
+    def holds(self, body: Any) -> bool:
+        """Whether it finds something that JMESPath counts as true: not false, null or empty. 0 is true."""
+        found = self.value(body)
+        return found is not None and found is not False and found not in ("", [], {})
+
+
+def _check_functions(node: Any) -> None:
+    if node["type"] == "function_expression" and node["value"] not in _Functions.FUNCTION_TABLE:
+        raise ValueError(f"JMESPath has no function {node['value']}; there are {', '.join(sorted(_Functions.FUNCTION_TABLE))}")
+    for child in node["children"]:
+        if isinstance(child, dict):
+            _check_functions(child)

@@ -1,0 +1,140 @@
+"""A webhook of the settings made ready: its scheme found, its secrets as bytes, its expressions compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rowferry.errors import Problem, SettingsError
+from rowferry.webhooks import find
+from rowferry.webhooks.expressions import Expression
+from rowferry.webhooks.port import Call, Proof, Scheme
+from rowferry.webhooks.routes import Route, Rows, Send, gathered
+from rowferry.webhooks.signature import text_at
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rowferry.settings.base import Secret
+    from rowferry.settings.webhook import Route as RouteSettings
+    from rowferry.settings.webhook import Verify, Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One `/hooks/<name>`. `per_second` is what one instance takes; None is no limit."""
+
+    name: str
+    scheme: Scheme
+    proof: Proof
+    routes: tuple[Route, ...]
+    max_body_bytes: int
+    per_second: float | None = None
+    id_header: str | None = None
+    id_path: Expression | None = None
+
+    def event_id(self, call: Call, body: Any) -> str | None:
+        """The sender's name for what it sent: as the settings say, else as the scheme knows; None where there is none."""
+        if self.id_header is not None:
+            return call.headers.get(self.id_header) or None
+        if self.id_path is not None:
+            return text_at({"id": self.id_path.value(body)}, "id")
+        return self.scheme.event_id(call, body)
+
+    def rows(self, body: Any, received_at: datetime) -> list[Rows]:
+        """What a delivery leads to: all rows of all routes, by destination and action."""
+        return gathered([rows for route in self.routes for rows in route.rows(self.scheme, body, self.name, received_at)])
+
+
+def hooks_of(webhooks: Mapping[str, Webhook]) -> dict[str, Hook]:
+    """All webhooks made ready; their secrets have been resolved. Raises `SettingsError` with every problem."""
+    found: dict[str, Hook] = {}
+    problems: list[Problem] = []
+    for name, webhook in webhooks.items():
+        try:
+            found[name] = hook_of(name, webhook)
+        except SettingsError as error:
+            problems += error.problems
+    if problems:
+        raise SettingsError(problems)
+    return found
+
+
+def hook_of(name: str, webhook: Webhook) -> Hook:
+    """One webhook made ready. Raises `SettingsError` for an empty secret or an expression that is none."""
+    problems = check_webhook(f"webhooks.{name}", webhook)
+    proof = _proof(webhook.verify)
+    if not proof.secrets or not all(proof.secrets):
+        problems.append(
+            Problem(f"webhooks.{name}.verify", "the secret is empty", "anybody could sign with it; put its value where it is kept")
+        )
+    if problems:
+        raise SettingsError(problems)
+    verify = webhook.verify
+    return Hook(
+        name=name,
+        scheme=find(verify.scheme),
+        proof=proof,
+        routes=tuple(_route(route) for route in webhook.routes),
+        max_body_bytes=webhook.max_body_bytes,
+        per_second=webhook.per_second,
+        id_header=verify.id_header.lower() if verify.id_header else None,
+        id_path=Expression(verify.id_path) if verify.id_path else None,
+    )
+
+
+def check_webhook(path: str, webhook: Webhook) -> list[Problem]:
+    """What is wrong with a webhook's expressions and templates; needs no secret. `path` is where it stands."""
+    problems = _problems(f"{path}.verify.id_path", Expression, webhook.verify.id_path)
+    for index, route in enumerate(webhook.routes):
+        here = f"{path}.routes.{index}"
+        problems += _problems(f"{here}.when", Expression, route.when)
+        problems += _problems(f"{here}.send", Send.of, route.send)
+        problems += _problems(f"{here}.notify", _message, route.notify)
+    return problems
+
+
+def _problems(path: str, compile: Any, value: Any) -> list[Problem]:
+    if value is None:
+        return []
+    try:
+        compile(value)
+    except ValueError as error:
+        return [Problem(path, str(error))]
+    return []
+
+
+def _route(route: RouteSettings) -> Route:
+    return Route(
+        when=Expression(route.when) if route.when else None,
+        send=Send.of(route.send) if route.send else None,
+        notify=(route.notify.to, _message(route.notify)) if route.notify else None,
+    )
+
+
+def _message(notify: Any) -> Any:
+    from rowferry.notices.message import Message  # brings Jinja along, which a webhook without notices can do without
+
+    return Message(notify.text, notify.blocks)
+
+
+def _proof(verify: Verify) -> Proof:
+    return Proof(
+        secrets=tuple(_bytes(secret) for secret in verify.password or verify.secret),
+        username=_bytes(verify.username),
+        header=(verify.header or "").lower(),
+        parameter=verify.parameter or "",
+        encoding=verify.encoding,
+        algorithm=verify.algorithm,
+        prefix=verify.prefix,
+        message=verify.message,
+        timestamp_header=(verify.timestamp_header or "").lower(),
+        tolerance_seconds=verify.tolerance,
+    )
+
+
+def _bytes(value: str | Secret | None) -> bytes:
+    """A line end that came along when the secret was stored is not part of it."""
+    text = "" if value is None else value if isinstance(value, str) else value.reveal()
+    return text.strip("\r\n").encode()

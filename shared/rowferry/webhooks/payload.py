@@ -1,0 +1,78 @@
+"""A webhook's body as values, read strictly: what two parsers would read differently is refused.
+
+A signature proves who wrote the bytes, not that they are sane. A name given twice, NaN, half a
+character or a thousand brackets would mean one thing here and another at the next reader.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from rowferry.errors import RowferryError
+from rowferry.webhooks.port import Call
+
+_MAX_FIELDS = 1000
+_FORM = "application/x-www-form-urlencoded"
+
+
+class Malformed(RowferryError):
+    """The body is not what its content type says. The text names no value."""
+
+
+def is_supported(call: Call) -> bool:
+    """Whether the body is said to be JSON, text that may be JSON (CleverTap sends so) or a form, in UTF-8, as it is."""
+    kind, parameters = _content_type(call)
+    charset = re.search(r"charset\s*=\s*\"?([^\s\";]+)", parameters)
+    return (
+        (kind in ("", "application/json", "text/plain", _FORM) or (kind.startswith("application/") and kind.endswith("+json")))
+        and (charset is None or charset[1] in ("utf-8", "utf8", "us-ascii"))
+        and call.headers.get("content-encoding", "identity").lower() == "identity"
+    )
+
+
+def read(call: Call) -> Any:
+    """The body: an object or an array. Raises `Malformed`."""
+    if _content_type(call)[0] == _FORM:
+        return _read_form(call.body)
+    return read_json(call.body)
+
+
+def read_json(body: bytes) -> Any:
+    """An object or array from JSON. Raises `Malformed` for anything else, and for what parsers read in different ways."""
+    try:
+        # orjson refuses what is not JSON (NaN, infinity, bad UTF-8, halves of surrogate pairs), and to
+        # write more than 254 levels, four of which are for what a row is wrapped in on its way out.
+        orjson.dumps([[[[orjson.loads(body)]]]])
+        # Python's own parser shows every name, and keeps every digit of a long integer.
+        found = json.loads(body, object_pairs_hook=_unique)
+    except (ValueError, TypeError) as error:
+        raise Malformed("the body is not JSON, names something twice, or nests too deep") from error
+    if not isinstance(found, dict | list):
+        raise Malformed("the body is neither an object nor an array")
+    return found
+
+
+def _read_form(body: bytes) -> Any:
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS)
+        fields = _unique(pairs)
+    except ValueError as error:
+        raise Malformed("the body is not a form") from error
+    return read_json(fields["payload"].encode()) if "payload" in fields else fields
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is given twice")
+    return found
+
+
+def _content_type(call: Call) -> tuple[str, str]:
+    kind, _, parameters = call.headers.get("content-type", "").lower().partition(";")
+    return kind.strip(), parameters
