@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
@@ -21,7 +22,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from rowferry.errors import Problem, UsageError
 from rowferry.settings.hours import HoursText
-from rowferry.settings.url import REFERENCE, Url, check_url
+from rowferry.settings.url import REFERENCE, Url, UrlReference, check_url
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -36,13 +37,17 @@ class Frozen(BaseModel):
         return iter(())
 
     @model_validator(mode="after")
-    def _agrees(self) -> Self:
-        if found := tuple(self.conflicts()):
+    def _agrees(self, info: ValidationInfo) -> Self:
+        lenient = info.context is not None and info.context.get("lenient", False)  # the conflicts were told before
+        if not lenient and (found := tuple(self.conflicts())):
             raise PydanticCustomError("conflicts", "the keys do not fit together", {"problems": found})
         return self
 
     def resolved(self, resolve: Callable[[str], str]) -> Self:
-        """A copy whose secrets and `env:` addresses have their values. Raises what `resolve` raises."""
+        """A copy whose secrets and addresses, wherever they stand, have their values.
+
+        Raises what `resolve` raises, and `UsageError` for a value that is not fit to be an address.
+        """
         found = {name: _resolved(value, resolve) for name, value in self}
         return self.model_copy(update=found)
 
@@ -101,11 +106,20 @@ class Secret:
 def _resolved(value: Any, resolve: Callable[[str], str]) -> Any:
     if isinstance(value, Secret | Frozen):
         return value.resolved(resolve)
+    if isinstance(value, UrlReference):
+        return _resolved_url(value, resolve)
     if isinstance(value, Mapping):
         return {name: _resolved(part, resolve) for name, part in value.items()}
     if isinstance(value, tuple | list):
         return type(value)(_resolved(part, resolve) for part in value)
     return value
+
+
+def _resolved_url(reference: UrlReference, resolve: Callable[[str], str]) -> str:
+    try:
+        return check_url(resolve(reference))
+    except ValueError as error:
+        raise UsageError(f"{reference} is no address: {error}") from None
 
 
 def _seconds(value: Any) -> Any:
@@ -135,16 +149,3 @@ class DestinationSettings(Frozen):
     attempts: int = Field(5, gt=0, description="How often one request is tried when the vendor fails (rate limits don't count).")
     quiet_hours: HoursText | None = Field(None, description="When nothing is sent, e.g. `22:00-07:00 Europe/Berlin`.")
     price_per_data_point: float | None = Field(None, ge=0, description="For the cost in `rowferry plan`.")
-
-    def resolved(self, resolve: Callable[[str], str]) -> Self:
-        """A copy whose secrets, and a `base_url` given as `env:NAME`, have their values.
-
-        Raises what `resolve` raises, and `UsageError` when the address found is not fit for a `base_url`.
-        """
-        copy = super().resolved(resolve)
-        if copy.base_url is None or not REFERENCE.fullmatch(copy.base_url):
-            return copy
-        try:
-            return copy.model_copy(update={"base_url": check_url(resolve(copy.base_url))})
-        except ValueError as error:
-            raise UsageError(f"the base_url in {copy.base_url}: {error}") from None

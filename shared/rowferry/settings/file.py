@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +12,16 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rowferry.destinations import find, vendors
 from rowferry.errors import Problem, SettingsError
-from rowferry.settings.alert import Alert
-from rowferry.settings.base import DestinationSettings, Frozen
-from rowferry.settings.database import Database
+from rowferry.settings.base import Frozen
+from rowferry.settings.check import check_between
+from rowferry.settings.checks.scope import Scope
 from rowferry.settings.document import Document, read_document
-from rowferry.settings.feed import Feed
-from rowferry.settings.model import Settings
+from rowferry.settings.model import SECTIONS, Settings
 from rowferry.settings.names import EntryName
 from rowferry.settings.place import Place, located
 from rowferry.settings.problems import hidden_key, shown, suggest, to_problems
-from rowferry.settings.pull import Pull
-from rowferry.settings.sync import Sync
-from rowferry.settings.webhook import Webhook
 
 DEFAULT_PATH = Path("infra/pipelines")
-SECTIONS: dict[str, type[Frozen]] = {
-    "destinations": DestinationSettings,
-    "feeds": Feed,
-    "syncs": Sync,
-    "pulls": Pull,
-    "databases": Database,
-    "webhooks": Webhook,
-    "alerts": Alert,
-}
 _SINGLES = tuple(name for name in Settings.model_fields if name not in SECTIONS)
 
 
@@ -71,6 +58,11 @@ class _Draft:
     places: dict[str, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     parts: dict[str, Any] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+    def is_broken(self, path: str) -> bool:
+        """Whether something at or above this path was told of already, so that what follows from it need not be."""
+        return any(path == found or path.startswith(f"{found}.") for found in self.broken)
 
 
 def _documents(path: Path) -> list[Document]:
@@ -185,14 +177,34 @@ def _destination(raw: Any, path: str, draft: _Draft) -> Any:
 
 
 def _entry(model: type[BaseModel], raw: Any, path: str, draft: _Draft) -> Any:
+    """The entry; where something is wrong with it, what is left of it without the keys concerned, if anything."""
     try:
         return model.model_validate(raw, context=draft.context)
     except ValidationError as error:
         draft.problems += to_problems(error, raw, path, model)
-    return None
+        broken = {str(detail["loc"][0]) for detail in error.errors() if detail["type"] != "conflicts" and detail["loc"]}
+    draft.broken |= {f"{path}.{key}" for key in broken}
+    return _remains(model, raw, broken, path, draft)
+
+
+def _remains(model: type[BaseModel], raw: Any, broken: set[str], path: str, draft: _Draft) -> Any:
+    if not isinstance(raw, dict):
+        return None
+    rest = {key: value for key, value in raw.items() if key not in broken}
+    try:
+        entry = model.model_validate(rest, context={**draft.context, "lenient": True})
+    except ValidationError:
+        return None
+    if broken and isinstance(entry, Frozen):
+        found = (replace(problem, path=f"{path}.{problem.path}".rstrip(".")) for problem in entry.conflicts())
+        draft.problems += [problem for problem in found if not draft.is_broken(problem.path)]
+    return entry
 
 
 def _finished(draft: _Draft) -> Settings:
-    if draft.problems:
-        raise SettingsError(located(draft.problems, draft.places))
-    return Settings(**draft.parts).with_places(draft.places)
+    if not draft.problems:
+        return Settings(**draft.parts).with_places(draft.places)
+    names = {section: frozenset(found) for section in SECTIONS if isinstance(found := draft.data.get(section), dict)}
+    readable = Settings.model_construct(**{"exports": draft.data.get("exports"), **draft.parts})
+    more = [problem for problem in check_between(Scope(readable, names)) if not draft.is_broken(problem.path)]
+    raise SettingsError(located([*draft.problems, *more], draft.places))

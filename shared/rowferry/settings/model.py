@@ -19,6 +19,17 @@ from rowferry.settings.url import StoreUrl
 from rowferry.settings.warehouse import Warehouse
 from rowferry.settings.webhook import Webhook
 
+# The sections, each a mapping of names to entries, and what an entry is.
+SECTIONS: dict[str, type[Frozen]] = {
+    "destinations": DestinationSettings,
+    "feeds": Feed,
+    "syncs": Sync,
+    "pulls": Pull,
+    "databases": Database,
+    "webhooks": Webhook,
+    "alerts": Alert,
+}
+
 
 class Settings(Frozen):
     """What the settings file says. A destination's value is of its vendor's own model."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 REFERENCE = re.compile(r"(secret|env):([A-Za-z0-9][A-Za-z0-9_./-]*)")
 _BUCKET = re.compile(r"(gs|s3)://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^\s?#\\]*)?")
@@ -49,13 +49,18 @@ def check_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _url(value: Any, info: ValidationInfo) -> Any:
-    if not isinstance(value, str):
-        raise ValueError("expected an address such as https://api.example.com, or env:NAME")
-    if match := REFERENCE.fullmatch(value):
-        found = _environment(info).get(match[2]) if match[1] == "env" else None
-        return value if not found else check_url(found)
-    return check_url(value)
+class UrlReference(str):
+    """An address that is still `env:NAME` or `secret:NAME`; `Frozen.resolved` puts the address in its place."""
+
+    __slots__ = ()
+
+
+def _url(value: str, info: ValidationInfo) -> str:
+    match = REFERENCE.fullmatch(value)
+    if match is None:
+        return check_url(value)
+    found = _environment(info).get(match[2]) if match[1] == "env" else None
+    return check_url(found) if found else UrlReference(value)
 
 
 def _store_url(value: Any, info: ValidationInfo) -> Any:
@@ -103,7 +108,7 @@ def _environment(info: ValidationInfo) -> dict[str, str]:
 
 
 # An API's address. An `env:NAME` whose variable is not set stays as it is until it is needed.
-Url = Annotated[str, BeforeValidator(_url), Field(examples=["https://api.example.com", "env:API_URL"])]
+Url = Annotated[str, AfterValidator(_url), Field(examples=["https://api.example.com", "env:API_URL"])]
 
 # `gs://bucket/prefix`, `s3://bucket/prefix` or `file:///folder`, without a slash at the end.
 StoreUrl = Annotated[str, BeforeValidator(_store_url), Field(examples=["gs://acme-state", "s3://acme-state", "file:///srv/rowferry"])]
