@@ -13,6 +13,7 @@ import io
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, Any, Literal, Self
 
 import orjson
@@ -85,12 +86,20 @@ def write_chunk(store: Store, plan: Plan, number: int, lines: Iterable[bytes]) -
     buffer = io.BytesIO()
     with igzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as packed:
         packed.write(orjson.dumps({"plan": plan.to_dict()}) + b"\n")
-        packed.write(b"".join(line + b"\n" for line in lines))
+        for some in _grouped(lines):
+            packed.write(some)
     try:
         store.create(chunk_name(plan, number).key, buffer.getvalue())
     except Exists:
         return False
     return True
+
+
+def _grouped(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Some hundred lines at a time: a call of the packer for each would cost more than the packing."""
+    found = iter(lines)
+    while some := list(islice(found, 500)):
+        yield b"\n".join(some) + b"\n"
 
 
 class Chunk:

@@ -75,14 +75,26 @@ def take(store: Store, name: str, owner: Owner, clock: Clock) -> Claim:
             found, version = store.read(key)
         except NotFound:
             continue  # given back in this moment
-        holder = orjson.loads(found)
-        if datetime.fromisoformat(holder["expires_at"]) > clock.now() and not owner.is_gone(holder["owner"]):
+        if _is_alive(found, owner, clock):
             break
         try:
             return Claim(store, key, store.replace(key, body, version), owner, clock, inherited=True)
         except Conflict:
             continue
     raise Held(f"{name} is being worked on by somebody else")
+
+
+def is_held(store: Store, name: str, owner: Owner, clock: Clock) -> bool:
+    """Whether a living holder has the claim just now."""
+    try:
+        return _is_alive(store.read(f"claims/{name}.json")[0], owner, clock)
+    except NotFound:
+        return False
+
+
+def _is_alive(body: bytes, owner: Owner, clock: Clock) -> bool:
+    holder = orjson.loads(body)
+    return datetime.fromisoformat(holder["expires_at"]) > clock.now() and not owner.is_gone(holder["owner"])
 
 
 @contextmanager

@@ -82,9 +82,10 @@ def _sha256_email(value: Any) -> str:
     return _sha256(_text(value).strip().lower())
 
 
-def _sha256_phone(value: Any) -> str:
+def _sha256_phone(country: Any) -> Transform:
     """SHA-256 of the number in E.164, with its plus sign."""
-    return _sha256(_e164("")(value))
+    to_e164 = _e164(country)
+    return lambda value: _sha256(to_e164(value))
 
 
 def _e164(country: Any) -> Transform:
@@ -202,7 +203,7 @@ _PLAIN: dict[str, Transform] = {
     "title": lambda value: _text(value).title(),
     "sha256": _sha256,
     "sha256_email": _sha256_email,
-    "sha256_phone": _sha256_phone,
+    "sha256_phone": _sha256_phone(""),
     "e164": _e164(""),
     "iso_date": _iso_date,
     "iso_time": _iso_time,
@@ -214,4 +215,10 @@ _PLAIN: dict[str, Transform] = {
     "number": _number,
     "boolean": _boolean,
 }
-_WITH_ARGUMENT: dict[str, Callable[[Any], Transform]] = {"split": _split, "default": _default, "map": _mapped, "e164": _e164}
+_WITH_ARGUMENT: dict[str, Callable[[Any], Transform]] = {
+    "split": _split,
+    "default": _default,
+    "map": _mapped,
+    "e164": _e164,
+    "sha256_phone": _sha256_phone,
+}

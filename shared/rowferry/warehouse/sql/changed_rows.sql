@@ -1,29 +1,27 @@
 -- What `send: changed` and `send: audience` would send now: the rows whose fields differ from the
 -- delivered state, the keys that left, the rows that can't be sent. One row at position 0 holds the
 -- counts of the same snapshot. A field's print is NULL where all of its columns are.
-WITH model AS (
-  {{ model }}
-),
+WITH model AS {{ model | query }},
 keyed AS (
   SELECT
     {{ key_expression }} AS row_key,
-    {%- for column in columns %}
-    {{ column.quoted }} AS c_{{ loop.index0 }}{{ "," if not loop.last }}
-    {%- endfor %}
+    {% for column in columns %}
+    {{ column.name | column }} AS c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
+    {% endfor %}
   FROM model
 ),
 printed AS (
   SELECT
     *,
-    {%- for field in fields %}
-    {{ field.print }} AS p_{{ loop.index0 }}{{ "," if not loop.last }}
-    {%- endfor %}
+    {% for field in fields %}
+    {{ field.print }} AS p_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
+    {% endfor %}
   FROM keyed
 ),
 whole AS (
   SELECT
     *,
-    FARM_FINGERPRINT(CONCAT({% for field in fields %}COALESCE(CAST(p_{{ loop.index0 }} AS STRING), '-'){{ ", '|', " if not loop.last }}{% endfor %})) AS row_print,
+    FARM_FINGERPRINT(CONCAT({% for field in fields %}COALESCE(CAST(p_{{ loop.index0 | number }} AS STRING), '-'){% if not loop.last %}, '|', {% endif %}{% endfor %})) AS row_print,
     COUNT(*) OVER (PARTITION BY row_key) AS copies
   FROM printed
 ),
@@ -40,13 +38,13 @@ compared AS (
     named.*,
     COALESCE(dead.row_print = named.row_print, FALSE) AS is_dead,
     dead.row_id IS NOT NULL AS is_dead_letter,
-    {%- for field in fields %}
-    state.{{ field.state }} AS s_{{ loop.index0 }},
-    {%- endfor %}
-    state.row_key IS NULL{% for field in fields if field.is_identifier %} OR state.{{ field.state }} IS DISTINCT FROM named.p_{{ field.place }}{% endfor %} AS is_fresh
+    {% for field in fields %}
+    state.{{ field.state | column }} AS s_{{ loop.index0 | number }},
+    {% endfor %}
+    state.row_key IS NULL{% for field in fields if field.is_identifier %} OR state.{{ field.state | column }} IS DISTINCT FROM named.p_{{ field.place | number }}{% endfor %} AS is_fresh
   FROM named
-  LEFT JOIN {{ state }} AS state ON state.row_key = named.row_key
-  LEFT JOIN {{ dead_letters }} AS dead
+  LEFT JOIN {{ state | table }} AS state ON state.row_key = named.row_key
+  LEFT JOIN {{ dead_letters | table }} AS dead
     ON dead.row_id = named.row_id AND dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open'
     {{ dead_filter }}
 ),
@@ -54,16 +52,16 @@ masked AS (
   SELECT
     *,
     CONCAT(
-      {%- for field in fields %}
+      {% for field in fields %}
       CASE
-        WHEN is_fresh THEN IF(p_{{ loop.index0 }} IS NULL, '0', '1')
-        WHEN p_{{ loop.index0 }} IS NOT NULL AND p_{{ loop.index0 }} IS DISTINCT FROM s_{{ loop.index0 }} THEN '1'
-        {%- if unset_nulls %}
-        WHEN p_{{ loop.index0 }} IS NULL AND s_{{ loop.index0 }} IS NOT NULL THEN '1'
-        {%- endif %}
+        WHEN is_fresh THEN IF(p_{{ loop.index0 | number }} IS NULL, '0', '1')
+        WHEN p_{{ loop.index0 | number }} IS NOT NULL AND p_{{ loop.index0 | number }} IS DISTINCT FROM s_{{ loop.index0 | number }} THEN '1'
+        {% if unset_nulls %}
+        WHEN p_{{ loop.index0 | number }} IS NULL AND s_{{ loop.index0 | number }} IS NOT NULL THEN '1'
+        {% endif %}
         ELSE '0'
-      END{{ "," if not loop.last }}
-      {%- endfor %}
+      END{% if not loop.last %},{% endif +%}
+      {% endfor %}
     ) AS mask
   FROM compared
 ),
@@ -71,9 +69,9 @@ decided AS (
   SELECT
     *,
     CASE
-      {%- if not only_dead %}
+      {% if not only_dead %}
       WHEN is_dead THEN 'dead'
-      {%- endif %}
+      {% endif %}
       WHEN row_key IS NULL THEN 'missing_key'
       WHEN copies > 1 THEN 'duplicate_key'
       WHEN is_fresh THEN 'create'
@@ -81,20 +79,20 @@ decided AS (
       ELSE 'unchanged'
     END AS decision
   FROM masked
-  {%- if only_dead %}
+  {% if only_dead %}
   WHERE is_dead_letter
-  {%- endif %}
+  {% endif %}
 ),
-{%- if on_remove %}
+{% if on_remove %}
 removed AS (
   SELECT state.row_key
-  FROM {{ state }} AS state
+  FROM {{ state | table }} AS state
   LEFT JOIN (SELECT DISTINCT row_key FROM keyed WHERE row_key IS NOT NULL) AS present ON present.row_key = state.row_key
-  LEFT JOIN {{ dead_letters }} AS dead
+  LEFT JOIN {{ dead_letters | table }} AS dead
     ON dead.row_id = state.row_key AND dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open' AND dead.row_print = 0
   WHERE present.row_key IS NULL AND dead.row_id IS NULL
 ),
-{%- endif %}
+{% endif %}
 counts AS (
   SELECT
     COUNT(*) AS read_rows,
@@ -107,11 +105,11 @@ counts AS (
     COALESCE(SUM(IF(decision IN ('create', 'update'), LENGTH(REPLACE({{ attribute_mask }}, '0', '')), 0)), 0) AS attributes
   FROM decided
 ),
-{%- if on_remove %}
+{% if on_remove %}
 removals AS (
   SELECT COUNT(*) AS removes FROM removed
 ),
-{%- endif %}
+{% endif %}
 outgoing AS (
   SELECT
     IF(decision IN ('create', 'update'), 0, 2) AS stage,
@@ -120,15 +118,15 @@ outgoing AS (
     decision AS op,
     mask,
     row_print,
-    {%- for field in fields %}
-    p_{{ loop.index0 }},
-    {%- endfor %}
-    {%- for column in columns %}
-    c_{{ loop.index0 }}{{ "," if not loop.last }}
-    {%- endfor %}
+    {% for field in fields %}
+    p_{{ loop.index0 | number }},
+    {% endfor %}
+    {% for column in columns %}
+    c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
+    {% endfor %}
   FROM decided
   WHERE decision IN ('create', 'update', 'missing_key', 'duplicate_key')
-  {%- if on_remove %}
+  {% if on_remove %}
   UNION ALL
   SELECT
     1,
@@ -137,14 +135,14 @@ outgoing AS (
     'remove',
     CAST(NULL AS STRING),
     0,
-    {%- for field in fields %}
+    {% for field in fields %}
     CAST(NULL AS INT64),
-    {%- endfor %}
-    {%- for column in columns %}
-    {{ column.from_key if column.from_key else "CAST(NULL AS " ~ column.type ~ ")" }}{{ "," if not loop.last }}
-    {%- endfor %}
+    {% endfor %}
+    {% for column in columns %}
+    {% if column.from_key %}{{ column.from_key }}{% else %}CAST(NULL AS {{ column.type | type }}){% endif %}{% if not loop.last %},{% endif +%}
+    {% endfor %}
   FROM removed
-  {%- endif %}
+  {% endif %}
 )
 SELECT
   ROW_NUMBER() OVER (ORDER BY stage, row_id) AS rowferry_position,
@@ -154,12 +152,12 @@ SELECT
   mask,
   row_print,
   CAST(NULL AS STRING) AS summary,
-  {%- for field in fields %}
-  p_{{ loop.index0 }},
-  {%- endfor %}
-  {%- for column in columns %}
-  c_{{ loop.index0 }}{{ "," if not loop.last }}
-  {%- endfor %}
+  {% for field in fields %}
+  p_{{ loop.index0 | number }},
+  {% endfor %}
+  {% for column in columns %}
+  c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
+  {% endfor %}
 FROM outgoing
 UNION ALL
 SELECT
@@ -171,12 +169,12 @@ SELECT
   0,
   TO_JSON_STRING(STRUCT(
     read_rows, unchanged, dead, missing_key, duplicate_key, creates, updates, attributes,
-    {{ "removes" if on_remove else "0 AS removes" }}
+    {% if on_remove %}removes{% else %}0 AS removes{% endif +%}
   )),
-  {%- for field in fields %}
+  {% for field in fields %}
   CAST(NULL AS INT64),
-  {%- endfor %}
-  {%- for column in columns %}
-  CAST(NULL AS {{ column.type }}){{ "," if not loop.last }}
-  {%- endfor %}
-FROM counts{% if on_remove %} CROSS JOIN removals{% endif %}
+  {% endfor %}
+  {% for column in columns %}
+  CAST(NULL AS {{ column.type | type }}){% if not loop.last %},{% endif +%}
+  {% endfor %}
+FROM counts{% if on_remove %} CROSS JOIN removals{% endif +%}

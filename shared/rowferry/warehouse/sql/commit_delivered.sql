@@ -1,27 +1,27 @@
 -- The delivered state after a run: fingerprints of what was delivered, of nothing else.
-MERGE INTO {{ state }} AS state
+MERGE INTO {{ state | table }} AS state
 USING (
-  SELECT run.row_key, run.mask{% for column in state_columns %}, run.p_{{ loop.index0 }}{% endfor %}
-  FROM {{ run_table }} AS run
-  LEFT JOIN {{ rejected }} AS rejected ON rejected.row_id = run.row_id
+  SELECT run.row_key, run.mask{% for column in state_columns %}, run.p_{{ loop.index0 | number }}{% endfor +%}
+  FROM {{ run_table | table }} AS run
+  LEFT JOIN {{ rejected | table }} AS rejected ON rejected.row_id = run.row_id
   WHERE run.op IN ('create', 'update') AND rejected.row_id IS NULL
 ) AS delivered
 ON state.row_key = delivered.row_key
 WHEN MATCHED THEN UPDATE SET
-  {%- for column in state_columns %}
-  {{ column }} = IF(SUBSTR(delivered.mask, {{ loop.index }}, 1) = '1', delivered.p_{{ loop.index0 }}, state.{{ column }}),
-  {%- endfor %}
+  {% for column in state_columns %}
+  {{ column | column }} = IF(SUBSTR(delivered.mask, {{ loop.index | number }}, 1) = '1', delivered.p_{{ loop.index0 | number }}, state.{{ column | column }}),
+  {% endfor %}
   run = @run
-WHEN NOT MATCHED THEN INSERT (row_key, {% for column in state_columns %}{{ column }}, {% endfor %}run)
-VALUES (delivered.row_key, {% for column in state_columns %}delivered.p_{{ loop.index0 }}, {% endfor %}@run);
+WHEN NOT MATCHED THEN INSERT (row_key, {{ state_columns | columns }}, run)
+VALUES (delivered.row_key, {% for column in state_columns %}delivered.p_{{ loop.index0 | number }}, {% endfor %}@run);
 
-{%- if removes %}
+{% if removes %}
 
-DELETE FROM {{ state }}
+DELETE FROM {{ state | table }}
 WHERE row_key IN (
   SELECT run.row_key
-  FROM {{ run_table }} AS run
-  LEFT JOIN {{ rejected }} AS rejected ON rejected.row_id = run.row_id
+  FROM {{ run_table | table }} AS run
+  LEFT JOIN {{ rejected | table }} AS rejected ON rejected.row_id = run.row_id
   WHERE run.op = 'remove' AND rejected.row_id IS NULL
 );
-{%- endif %}
+{% endif %}

@@ -1,26 +1,26 @@
 -- Receipts of every row of the run, and its dead letters: the rejected rows become open ones, what
 -- was delivered (or sent anew after a change) closes the one it had.
-INSERT INTO {{ receipts }} (run, sync, destination, row_id, row_key, outcome, code, reason, at)
+INSERT INTO {{ receipts | table }} (run, sync, destination, row_id, row_key, outcome, code, reason, recorded_at)
 SELECT
   @run,
   @sync,
   @destination,
   run.row_id,
   run.row_key,
-  CASE WHEN rejected.row_id IS NOT NULL OR run.op IN ('missing_key', 'duplicate_key') THEN 'rejected' ELSE 'delivered' END,
-  COALESCE(rejected.code, IF(run.op IN ('missing_key', 'duplicate_key'), run.op, NULL)),
+  CASE WHEN rejected.row_id IS NOT NULL OR run.op IN ('missing_key', 'missing_cursor', 'duplicate_key') THEN 'rejected' ELSE 'delivered' END,
+  COALESCE(rejected.code, IF(run.op IN ('missing_key', 'missing_cursor', 'duplicate_key'), run.op, NULL)),
   rejected.reason,
   @at
-FROM {{ run_table }} AS run
-LEFT JOIN {{ rejected }} AS rejected ON rejected.row_id = run.row_id
+FROM {{ run_table | table }} AS run
+LEFT JOIN {{ rejected | table }} AS rejected ON rejected.row_id = run.row_id
 WHERE run.op != 'summary';
 
-UPDATE {{ dead_letters }}
+UPDATE {{ dead_letters | table }}
 SET status = 'closed'
 WHERE sync = @sync AND destination = @destination AND status = 'open'
-  AND row_id IN (SELECT run.row_id FROM {{ run_table }} AS run WHERE run.op != 'summary');
+  AND row_id IN (SELECT run.row_id FROM {{ run_table | table }} AS run WHERE run.op != 'summary');
 
-INSERT INTO {{ dead_letters }} (sync, destination, action, run, row_id, row_key, row_print, code, reason, status, at)
+INSERT INTO {{ dead_letters | table }} (sync, destination, action, run, row_id, row_key, row_print, code, reason, status, recorded_at)
 SELECT
   @sync,
   @destination,
@@ -30,10 +30,10 @@ SELECT
   MAX(run.row_key),
   MAX(run.row_print),
   MAX(COALESCE(rejected.code, run.op)),
-  MAX(COALESCE(rejected.reason, IF(run.op = 'missing_key', @missing_key, @duplicate_key))),
+  MAX(COALESCE(rejected.reason, CASE run.op WHEN 'missing_key' THEN @missing_key WHEN 'missing_cursor' THEN @missing_cursor ELSE @duplicate_key END)),
   'open',
   @at
-FROM {{ run_table }} AS run
-LEFT JOIN {{ rejected }} AS rejected ON rejected.row_id = run.row_id
-WHERE rejected.row_id IS NOT NULL OR run.op IN ('missing_key', 'duplicate_key')
+FROM {{ run_table | table }} AS run
+LEFT JOIN {{ rejected | table }} AS rejected ON rejected.row_id = run.row_id
+WHERE rejected.row_id IS NOT NULL OR run.op IN ('missing_key', 'missing_cursor', 'duplicate_key')
 GROUP BY run.row_id;

@@ -2,36 +2,35 @@
 -- (above the last one less the lag, up to a fixed end) and that were not sent before. Rows that are
 -- the same to the last column are told apart by their number, so none is lost. One row at position 0
 -- holds the counts of the same snapshot.
-WITH model AS (
-  {{ model }}
-),
+WITH model AS {{ model | query }},
 keyed AS (
   SELECT
     {{ key_expression }} AS row_key,
-    {%- if cursor %}
-    {{ cursor.quoted }} AS row_cursor,
-    {%- endif %}
-    {%- for column in columns %}
-    {{ column.quoted }} AS c_{{ loop.index0 }}{{ "," if not loop.last }}
-    {%- endfor %}
+    {% if cursor %}
+    {{ cursor.name | column }} AS row_cursor,
+    {% endif %}
+    {% for column in columns %}
+    {{ column.name | column }} AS c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
+    {% endfor %}
   FROM model
-  {%- if cursor %}
-  WHERE {{ cursor.quoted }} <= CAST(@upto AS {{ cursor.type }})
-    {%- if bounded %} AND {{ cursor.quoted }} >= CAST(@above AS {{ cursor.type }}){% endif %}
-  {%- endif %}
+  {% if cursor %}
+  WHERE {{ cursor.name | column }} IS NULL
+    OR ({{ cursor.name | column }} <= CAST(@upto AS {{ cursor.type | type }})
+    {% if bounded %} AND {{ cursor.name | column }} >= CAST(@above AS {{ cursor.type | type }}){% endif %})
+  {% endif %}
 ),
 printed AS (
   SELECT
     *,
     FARM_FINGERPRINT(CONCAT(
       COALESCE(row_key, '-')
-      {%- if cursor %}, '|', COALESCE(TO_JSON_STRING(row_cursor), '-'){% endif %}
-      {%- if not keyed %}{% for column in columns %}, '|', COALESCE(TO_JSON_STRING(c_{{ loop.index0 }}), '-'){% endfor %}{% endif %}
+      {% if cursor %}, '|', COALESCE(TO_JSON_STRING(row_cursor), '-'){% endif +%}
+      {% if not keyed %}{% for column in columns %}, '|', COALESCE(TO_JSON_STRING(c_{{ loop.index0 | number }}), '-'){% endfor %}{% endif +%}
     )) AS row_print
   FROM keyed
 ),
 numbered AS (
-  SELECT *, ROW_NUMBER() OVER (PARTITION BY row_print ORDER BY {% for column in columns %}TO_JSON_STRING(c_{{ loop.index0 }}){{ ", " if not loop.last }}{% endfor %}) AS same
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY row_print ORDER BY {% for column in columns %}TO_JSON_STRING(c_{{ loop.index0 | number }}){% if not loop.last %}, {% endif %}{% endfor %}) AS same
   FROM printed
 ),
 named AS (
@@ -41,26 +40,39 @@ named AS (
 decided AS (
   SELECT
     named.*,
-    {% if keyed %}IF(row_key IS NULL, 'missing_key', 'create'){% else %}'create'{% endif %} AS op
+    CASE
+      {% if keyed %}
+      WHEN row_key IS NULL THEN 'missing_key'
+      {% endif %}
+      {% if cursor %}
+      WHEN row_cursor IS NULL THEN 'missing_cursor'
+      {% endif %}
+      ELSE 'create'
+    END AS op
   FROM named
-  {%- if cursor and not only_dead %}
-  LEFT JOIN {{ sent }} AS sent ON sent.row_id = named.row_id
-  WHERE sent.row_id IS NULL
-  {%- endif %}
-  {%- if only_dead %}
-  JOIN {{ dead_letters }} AS dead
+  {% if only_dead %}
+  JOIN {{ dead_letters | table }} AS dead
     ON dead.row_id = named.row_id AND dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open'
     {{ dead_filter }}
-  {%- endif %}
+  {% elif cursor %}
+  LEFT JOIN {{ dead_letters | table }} AS dead
+    ON dead.row_id = named.row_id AND dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open'
+    AND named.row_cursor IS NULL
+  {% if not is_backfill %}
+  LEFT JOIN {{ sent | table }} AS sent ON sent.row_id = named.row_id
+  {% endif %}
+  WHERE dead.row_id IS NULL{% if not is_backfill %} AND sent.row_id IS NULL{% endif +%}
+  {% endif %}
 ),
 counts AS (
   SELECT
     COUNT(*) AS read_rows,
     COUNTIF(op = 'missing_key') AS missing_key,
+    COUNTIF(op = 'missing_cursor') AS missing_cursor,
     COUNTIF(op = 'create') AS creates
-    {%- if cursor %},
+    {% if cursor %},
     CAST(MAX(row_cursor) AS STRING) AS last_cursor
-    {%- endif %}
+    {% endif %}
   FROM decided
 )
 SELECT
@@ -71,12 +83,12 @@ SELECT
   CAST(NULL AS STRING) AS mask,
   row_print,
   CAST(NULL AS STRING) AS summary,
-  {%- if cursor %}
+  {% if cursor %}
   row_cursor,
-  {%- endif %}
-  {%- for column in columns %}
-  c_{{ loop.index0 }}{{ "," if not loop.last }}
-  {%- endfor %}
+  {% endif %}
+  {% for column in columns %}
+  c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
+  {% endfor %}
 FROM decided
 UNION ALL
 SELECT
@@ -86,11 +98,11 @@ SELECT
   'summary',
   CAST(NULL AS STRING),
   0,
-  TO_JSON_STRING(STRUCT(read_rows, missing_key, creates{% if cursor %}, last_cursor{% endif %})),
-  {%- if cursor %}
-  CAST(NULL AS {{ cursor.type }}),
-  {%- endif %}
-  {%- for column in columns %}
-  CAST(NULL AS {{ column.type }}){{ "," if not loop.last }}
-  {%- endfor %}
+  TO_JSON_STRING(STRUCT(read_rows, missing_key, missing_cursor, creates{% if cursor %}, last_cursor{% endif %})),
+  {% if cursor %}
+  CAST(NULL AS {{ cursor.type | type }}),
+  {% endif %}
+  {% for column in columns %}
+  CAST(NULL AS {{ column.type | type }}){% if not loop.last %},{% endif +%}
+  {% endfor %}
 FROM counts

@@ -1,0 +1,257 @@
+"""Everything put together from the settings: the only place that chooses adapters.
+
+An edge builds an `App` and calls one of its steps; so does the command line. Adapters are built when
+a step first needs them, and imported then, so that each function's cold start pays for its own only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from rowferry import destinations
+from rowferry.clock import Clock, SystemClock
+from rowferry.errors import UsageError
+from rowferry.owner import Owner
+from rowferry.settings.model import Settings
+from rowferry.stores.address import open_store
+from rowferry.stores.port import Store
+
+if TYPE_CHECKING:
+    from rowferry.delivery.account import Account
+    from rowferry.delivery.deliver import Delivery
+    from rowferry.delivery.outbox import Outbox
+    from rowferry.delivery.runs import Run, RunResult
+    from rowferry.secrets import Resolve
+    from rowferry.syncs.finish import Finisher
+    from rowferry.syncs.resolve import Resolver
+    from rowferry.syncs.start import Starter
+    from rowferry.warehouse.port import Warehouse
+
+
+def forever() -> float:
+    """The time left where no platform sets an end."""
+    return float("inf")
+
+
+class App:
+    """Rowferry for one settings file. Safe for threads; `close` it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        base: Path | None = None,
+        environment: Mapping[str, str] = os.environ,
+        clock: Clock | None = None,
+        owner: Owner | None = None,
+    ) -> None:
+        """`base` is the settings file's folder, where relative paths start. `owner` signs claims: on one
+        machine the process, in the clouds a name that nobody else can judge."""
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.owner = owner or Owner.anonymous()
+        self._base = base or Path()
+        self._environment = environment
+        self._accounts: dict[str, Account] = {}
+
+    # ── What it is made of ──────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def state(self) -> Store:
+        """The store of outbox, claims, journals, receipts and runs."""
+        return open_store(self.settings.state, self._base)
+
+    @cached_property
+    def exports(self) -> Store:
+        """The store where vendors drop their files. Raises `UsageError` when the settings name none."""
+        if self.settings.exports is None:
+            raise UsageError("the settings have no `exports`: write the bucket or folder where files land")
+        return open_store(self.settings.exports, self._base)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The warehouse the settings name."""
+        wanted = self.settings.warehouse
+        if wanted.engine == "duckdb":
+            from rowferry.warehouse.duckdb import DuckDbWarehouse
+
+            return DuckDbWarehouse(self._base / wanted.file, memory_limit=wanted.memory_limit, threads=wanted.threads)
+        from rowferry.warehouse.bigquery import open_bigquery
+
+        return open_bigquery(wanted)
+
+    @cached_property
+    def resolve_secret(self) -> Resolve:
+        """Where secrets are found: the cloud's own store when its runtime is around us, else the environment."""
+        if "AWS_LAMBDA_FUNCTION_NAME" in self._environment:
+            from rowferry.secrets_aws import from_secrets_manager
+
+            return from_secrets_manager()
+        if "K_SERVICE" in self._environment:
+            from rowferry.secrets_gcp import from_secret_manager
+
+            return from_secret_manager()
+        from rowferry.secrets import from_environment
+
+        return from_environment(self._environment)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """For rows that come one by one: webhooks and notices."""
+        from rowferry.delivery.outbox import Outbox
+
+        return Outbox(self.state)
+
+    def account(self, name: str) -> Account:
+        """The destination `name`, ready to send to; shared by all who send to it from here."""
+        if name not in self._accounts:
+            from rowferry.delivery.account import Account
+            from rowferry.delivery.pace import Pacer
+            from rowferry.http import HttpClient
+
+            unresolved = self._destination(name)
+            settings = unresolved.resolved(self.resolve_secret)
+            destination = destinations.find(settings.vendor)
+            pace = destination.pace(settings)
+            per_second = pace.per_second / settings.instances if pace.per_second is not None else None
+            self._accounts[name] = Account(
+                name=name,
+                destination=destination,
+                settings=settings,
+                client=HttpClient(pace.in_flight),
+                pacer=Pacer(per_second, self.clock),
+                in_flight=pace.in_flight,
+            )
+        return self._accounts[name]
+
+    def _destination(self, name: str) -> Any:
+        if name not in self.settings.destinations:
+            raise UsageError(unknown("destination", name, self.settings.destinations))
+        return self.settings.destinations[name]
+
+    # ── The steps ───────────────────────────────────────────────────────────────────────────
+
+    def resolver(self, name: str) -> Resolver:
+        """The sync `name`, ready to be held against its model. Raises `UsageError` when there is none."""
+        from rowferry.syncs.resolve import Resolver
+
+        if name not in self.settings.syncs:
+            raise UsageError(unknown("sync", name, self.settings.syncs))
+        sync = self.settings.syncs[name]
+        settings = self._destination(sync.to)
+        return Resolver(name, sync, destinations.find(settings.vendor), settings, self.warehouse)
+
+    @property
+    def starter(self) -> Starter:
+        """Starts runs."""
+        from rowferry.syncs.start import Starter
+
+        return Starter(self.state, self.warehouse, self.clock)
+
+    @property
+    def finisher(self) -> Finisher:
+        """Closes runs."""
+        from rowferry.syncs.finish import Finisher
+
+        return Finisher(self.state, self.warehouse, self.clock)
+
+    @contextmanager
+    def claimed(self, name: str) -> Iterator[None]:
+        """Hold the claim of this name while the block runs. Raises `claim.Held` when somebody else does."""
+        from rowferry.delivery import claim
+
+        with claim.renewing(claim.take(self.state, name, self.owner, self.clock)):
+            yield
+
+    def start_sync(self, name: str) -> RunResult:
+        """Start a run of the sync, or go on planning an open one, and return how it stands.
+
+        A run that has nothing to send is closed here. Raises `claim.Held` when another function is
+        starting it, `SourceError` when its model can't be read; the run is then noted as failed.
+        """
+        from rowferry.errors import SourceError
+
+        resolver = self.resolver(name)
+        with self.claimed(f"sync/{name}"):
+            run: Run | None = None
+            try:
+                run = self.starter.start(name, resolver.outline)
+            except SourceError as error:
+                self.fail_latest(name, str(error))
+                raise
+            manifest = run.manifest()
+            return self.finisher.finish(run) if manifest is not None and manifest.chunks == 0 else run.result()
+
+    def fail_latest(self, name: str, reason: str) -> None:
+        """Note on the sync's latest run why it stopped."""
+        from rowferry.delivery.runs import Head, Run
+
+        latest = Head(self.state, name).read()
+        if latest is not None:
+            Run(self.state, name, latest).fail(reason, self.clock.now())
+
+    def deliver_chunk(
+        self, key: str, left_seconds: Callable[[], float] = forever, progress: Callable[[int], None] = lambda _rows: None
+    ) -> Delivery:
+        """Bring one chunk to its receipts, as far as vendor and time allow; see `delivery.deliver`."""
+        from rowferry.delivery.chunk import ChunkName
+        from rowferry.delivery.deliver import deliver_chunk
+        from rowferry.delivery.runs import Run
+
+        found = deliver_chunk(
+            key,
+            store=self.state,
+            account_of=self.account,
+            clock=self.clock,
+            owner=self.owner,
+            left_seconds=left_seconds,
+            progress=progress,
+        )
+        if found.status == "refused":
+            name = ChunkName.of(key)
+            Run(self.state, name.sync, name.run).fail(found.reason, self.clock.now())
+        return found
+
+    def finish_run(self, receipts_key: str) -> RunResult:
+        """Close the run that these receipts belong to, if they were its last. Raises `ValueError` when
+        `receipts_key` names no receipts."""
+        from rowferry.delivery.runs import Run
+
+        parts = receipts_key.split("/")
+        if len(parts) != 4 or parts[0] != "receipts":
+            raise ValueError(f"{receipts_key!r} names no receipts; expected receipts/sync/run/number.json")
+        return self.finisher.finish(Run(self.state, parts[1], parts[2]))
+
+    def release(self) -> None:
+        """Between two pieces of work: let go of what others may wait for."""
+        if "warehouse" in self.__dict__:
+            self.warehouse.release()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.release()
+        for account in self._accounts.values():
+            account.client.close()
+        for store in ("state", "exports"):
+            if store in self.__dict__:
+                getattr(self, store).close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def unknown(kind: str, name: str, known: Mapping[str, Any]) -> str:
+    """The sentence for a name that the settings do not have."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the settings have {', '.join(known) or 'none'}"
+    return f"there is no {kind} {name!r}; {hint}"

@@ -1,0 +1,223 @@
+"""Runs as objects in the state store: what was started, how far it got, how it ended.
+
+    syncs/<sync>/head.json             which run is the sync's latest (compare-and-swap)
+    runs/<sync>/<run>/started.json     when it began, and what kind of run it is
+    runs/<sync>/<run>/manifest.json    what it will send: counts, tables, number of chunks
+    runs/<sync>/<run>/refused.json     a guard said no; `accepted.json`: a person said yes
+    runs/<sync>/<run>/failed.json      it stopped until somebody acts; removed when it goes on
+    runs/<sync>/<run>/closed.json      the balance; nothing follows
+
+All are create-only but the head and `failed`, so two functions that do the same step leave one result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+
+from rowferry.delivery.receipts import PREFIX, Receipts
+from rowferry.stores.port import Conflict, Exists, NotFound, Store
+
+Status = Literal["closed", "open", "refused", "failed"]
+SHOWN_REJECTIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a run will send and what it needs to commit it. Written before the first chunk.
+
+    `rejected` rows were rejected by us before any chunk (no key, a key twice) and stand in the run
+    table with their op. `state_columns` are the columns of the delivered state, one for each of
+    the plan's fields, in order. `cursor_to` is where a `new` run's window ends.
+    """
+
+    run: str
+    sync: str
+    destination: str
+    mode: str
+    run_table: str
+    state_table: str | None
+    state_columns: tuple[str, ...]
+    read: int
+    unchanged: int
+    to_send: int
+    rejected: int
+    chunks: int
+    counts: Mapping[str, int] = field(default_factory=dict)
+    cursor_to: str | None = None
+    notify: tuple[str, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A run as `rowferry sync --json` shows it. `read = unchanged + delivered + rejected + pending`."""
+
+    run: str
+    sync: str
+    status: Status
+    read: int = 0
+    unchanged: int = 0
+    delivered: int = 0
+    rejected: int = 0
+    pending: int = 0
+    requests: int = 0
+    resent: int = 0
+    rejections: tuple[Mapping[str, Any], ...] = ()
+    started_at: str | None = None
+    finished_at: str | None = None
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able values, in the order people read them."""
+        return asdict(self)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every row was delivered or unchanged."""
+        return self.status == "closed" and self.rejected == 0 and self.pending == 0
+
+
+class Run:
+    """One run's objects."""
+
+    def __init__(self, store: Store, sync: str, run: str) -> None:
+        self._store, self.sync, self.run = store, sync, run
+        self._folder = f"runs/{sync}/{run}/"
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """One of the run's objects, or None when it is not there."""
+        try:
+            found: dict[str, Any] = orjson.loads(self._store.read(f"{self._folder}{name}.json")[0])
+        except NotFound:
+            return None
+        return found
+
+    def has(self, name: str) -> bool:
+        """Whether one of the run's objects is there."""
+        return self._store.head(f"{self._folder}{name}.json") is not None
+
+    def put(self, name: str, body: Mapping[str, Any]) -> bool:
+        """Create one of the run's objects; False when it was there already."""
+        try:
+            self._store.create(f"{self._folder}{name}.json", orjson.dumps(body))
+        except Exists:
+            return False
+        return True
+
+    def manifest(self) -> Manifest | None:
+        """The manifest, or None while the run is still being planned."""
+        found = self.read("manifest")
+        if found is None:
+            return None
+        return Manifest(**{**found, "state_columns": tuple(found["state_columns"]), "notify": tuple(found["notify"])})
+
+    def put_manifest(self, manifest: Manifest) -> None:
+        """Write the manifest; a repeat changes nothing."""
+        self.put("manifest", asdict(manifest))
+
+    def fail(self, reason: str, at: datetime) -> None:
+        """Note why the run stopped."""
+        self._store.write(f"{self._folder}failed.json", orjson.dumps({"reason": reason, "at": at.isoformat()}))
+
+    def go_on(self) -> None:
+        """It is worth another try."""
+        self._store.delete(f"{self._folder}failed.json")
+
+    def receipts(self) -> Iterator[Receipts]:
+        """The receipts of its chunks so far, in the chunks' order."""
+        for found in self._store.list(f"{PREFIX}{self.sync}/{self.run}/"):
+            yield Receipts.read(self._store.read(found.key)[0])
+
+    def result(self) -> RunResult:
+        """How the run stands, from what is written down. Reads the receipts of an open run."""
+        closed = self.read("closed")
+        if closed is not None:
+            return RunResult(**{**closed, "rejections": tuple(closed["rejections"])})
+        started = self.read("started") or {}
+        manifest = self.manifest()
+        refused, failed = self.read("refused"), self.read("failed")
+        is_refused = refused is not None and not self.has("accepted")
+        if manifest is None:
+            counts = (refused or {}).get("counts", {})
+            status: Status = "refused" if is_refused else "failed" if failed else "open"
+            reason = ((refused if is_refused else failed) or {}).get("reason", "")
+            return RunResult(
+                self.run, self.sync, status, started_at=started.get("started_at"), reason=reason,
+                read=counts.get("read", 0), unchanged=counts.get("unchanged", 0), rejected=counts.get("rejected", 0),
+                pending=counts.get("pending", 0), rejections=tuple((refused or {}).get("rejections", ())),
+            )  # fmt: skip
+        tally = Totals.of(self.receipts())
+        return RunResult(
+            run=self.run,
+            sync=self.sync,
+            status="failed" if failed else "open",
+            read=manifest.read,
+            unchanged=manifest.unchanged,
+            delivered=tally.delivered,
+            rejected=tally.rejected + manifest.rejected,
+            pending=manifest.to_send - tally.delivered - tally.rejected,
+            requests=tally.requests,
+            resent=tally.resent,
+            rejections=tuple(tally.rejections),
+            started_at=started.get("started_at"),
+            reason=(failed or {}).get("reason", ""),
+        )
+
+
+@dataclass(slots=True)
+class Totals:
+    """The receipts of a run, added up; the first rejected rows are kept to be shown."""
+
+    chunks: int = 0
+    delivered: int = 0
+    rejected: int = 0
+    requests: int = 0
+    resent: int = 0
+    rejections: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, receipts: Iterator[Receipts]) -> Totals:
+        total = cls()
+        for found in receipts:
+            total.chunks += 1
+            total.delivered += found.delivered
+            total.rejected += len(found.rejected)
+            total.requests += found.requests
+            total.resent += found.resent
+            for row in found.rejected[: SHOWN_REJECTIONS - len(total.rejections)]:
+                total.rejections.append({"key": row.key, "code": row.code, "reason": row.reason})
+        return total
+
+
+class Head:
+    """Which run is a sync's latest."""
+
+    def __init__(self, store: Store, sync: str) -> None:
+        self._store, self._key = store, f"syncs/{sync}/head.json"
+
+    def read(self) -> str | None:
+        """The latest run's name, or None before the first."""
+        try:
+            return str(orjson.loads(self._store.read(self._key)[0])["run"])
+        except NotFound:
+            return None
+
+    def advance(self, before: str | None, run: str) -> bool:
+        """Make `run` the latest, if `before` still is. False when somebody else was first."""
+        body = orjson.dumps({"run": run})
+        try:
+            if before is None:
+                self._store.create(self._key, body)
+                return True
+            found, version = self._store.read(self._key)
+            if orjson.loads(found)["run"] != before:
+                return False
+            self._store.replace(self._key, body, version)
+        except (Exists, Conflict, NotFound):
+            return False
+        return True

@@ -1,0 +1,80 @@
+"""One machine as a home: the functions run one after another in this process, to the end of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rowferry.app import App
+from rowferry.delivery import claim
+from rowferry.delivery.chunk import OUTBOX, ChunkName
+from rowferry.delivery.runs import Run, RunResult
+from rowferry.errors import SourceError, TryLater
+
+_LOOK_AGAIN_SECONDS = 0.2
+_LONGEST_WAIT_SECONDS = 6 * 3600.0
+Progress = Callable[[int], None]
+
+
+def _silent(_rows: int) -> None:
+    pass
+
+
+@dataclass(slots=True)
+class Machine:
+    """Runs the steps of an `App` here, as the clouds' events would run them there."""
+
+    app: App
+    progress: Progress = field(default=_silent)
+
+    def sync(self, name: str, *, accept: str | None = None, **outline: Any) -> RunResult:
+        """Resume the sync's open run or start one, deliver all of it, close it.
+
+        A second `sync` of the name waits for the first. The result is the run's, `open` when work is left.
+        Raises `SourceError` when the model can't be read.
+        """
+        resolver = self.app.resolver(name)
+        self._wait_for(f"sync/{name}")
+        with self.app.claimed(f"sync/{name}"):
+            try:
+                run = self.app.starter.start(name, lambda run, at: resolver.outline(run, at, **outline), accept=accept)
+            except SourceError as error:
+                self.app.fail_latest(name, str(error))
+                raise
+            self.app.release()
+            return self._deliver(run)
+
+    def _wait_for(self, name: str) -> None:
+        """Until nobody holds the claim; who comes first after that is decided by taking it."""
+        until = self.app.clock.monotonic() + _LONGEST_WAIT_SECONDS
+        while claim.is_held(self.app.state, name, self.app.owner, self.app.clock):
+            if self.app.clock.monotonic() > until:
+                raise TryLater(f"{name} has been at work elsewhere for {_LONGEST_WAIT_SECONDS / 3600:g} hours; look at `rowferry status`")
+            self.app.clock.sleep(_LOOK_AGAIN_SECONDS)
+
+    def _deliver(self, run: Run) -> RunResult:
+        manifest = run.manifest()
+        if manifest is None:
+            return run.result()
+        for key in self._chunks(run):
+            found = self.app.deliver_chunk(key, progress=self.progress)
+            if found.status in ("open", "refused"):
+                break
+        result = self.app.finisher.finish(run)
+        self.app.release()
+        return result
+
+    def _chunks(self, run: Run) -> list[str]:
+        plan = (run.read("outline") or {})["plan"]
+        return [found.key for found in self.app.state.list(f"{OUTBOX}{plan['destination']}/{plan['lane']}/{run.sync}/{run.run}/")]
+
+    def deliver_relayed(self) -> int:
+        """Deliver what webhooks and notices put into the outbox; how many chunks are done with."""
+        done = 0
+        for key in [found.key for found in self.app.state.list(OUTBOX)]:
+            name = ChunkName.of(key)
+            if name.lane == 1 and self.app.deliver_chunk(key).status == "settled":
+                self.app.finish_run(f"receipts/{name.stem}.json")
+                done += 1
+        return done

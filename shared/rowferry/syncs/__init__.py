@@ -1,0 +1,1 @@
+"""What to send: which rows differ, which are new, what a run would do, and whether it may."""

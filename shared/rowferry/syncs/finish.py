@@ -1,0 +1,153 @@
+"""Closing a run: when the last receipts are in, one commit of everything it changed, then the balance.
+
+    all receipts ─► rejected rows into a table ─► ONE transaction: delivered state, what was sent, receipts,
+    dead letters, the run's row ─► closed.json ─► chunks, journals, claims, run table removed
+
+The transaction runs once ever for a run, whoever calls and however often. Nothing in it looks ahead
+of a vendor's answer: rows without receipts keep the run open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rowferry.clock import Clock
+from rowferry.delivery.chunk import OUTBOX
+from rowferry.delivery.receipts import PREFIX
+from rowferry.delivery.runs import SHOWN_REJECTIONS, Manifest, Run, RunResult, Totals
+from rowferry.stores.port import Store
+from rowferry.syncs import tables
+from rowferry.syncs.counts import REASONS, read_rejections
+from rowferry.syncs.cursor import less_lag, reached
+from rowferry.syncs.outline import Outline
+from rowferry.warehouse.port import Param, Warehouse
+from rowferry.warehouse.statements import render, split
+
+
+@dataclass(frozen=True, slots=True)
+class Finisher:
+    """Closes runs."""
+
+    store: Store
+    warehouse: Warehouse
+    clock: Clock
+
+    def finish(self, run: Run) -> RunResult:
+        """Close the run if nothing is pending; else leave it. Returns how it stands now."""
+        manifest = run.manifest()
+        if manifest is None or run.has("closed"):
+            self._clear(run)
+            return run.result()
+        totals = Totals.of(run.receipts())
+        if totals.chunks < manifest.chunks:
+            return run.result()
+        if totals.delivered + totals.rejected != manifest.to_send:
+            raise AssertionError(
+                f"run {run.run}: {totals.delivered} delivered and {totals.rejected} rejected of {manifest.to_send} sent rows"
+            )
+        outline = Outline.from_dict(run.read("outline") or {})
+        self._commit(run, manifest, outline, totals)
+        run.put("closed", self._closed(run, manifest, totals).to_dict())
+        self._clear(run)
+        return run.result()
+
+    def _commit(self, run: Run, manifest: Manifest, outline: Outline, totals: Totals) -> None:
+        rejected = f"rowferry.rejected_{manifest.run_table.partition('.')[2]}"
+        columns = {"row_id": "STRING", "code": "STRING", "reason": "STRING"}
+        self.warehouse.load_rows(rejected, columns, self._rejected_rows(run), job=f"rejected/{run.sync}/{run.run}")
+        names = {"run_table": self.warehouse.quote(manifest.run_table), "rejected": self.warehouse.quote(rejected)}
+        statements = self._statements(outline, manifest, names)
+        self.warehouse.apply(statements, self._params(run, manifest, outline, totals), once=f"finish/{run.sync}/{run.run}")
+        self.warehouse.drop(rejected)
+
+    def _rejected_rows(self, run: Run) -> Iterator[dict[str, Any]]:
+        for receipts in run.receipts():
+            for row in receipts.rejected:
+                yield {"row_id": row.id, "code": row.code, "reason": row.reason}
+
+    def _statements(self, outline: Outline, manifest: Manifest, names: dict[str, str]) -> list[str]:
+        quote = self.warehouse.quote
+        scripts = [
+            render(
+                "commit_outcomes", receipts=quote(tables.RECEIPTS), dead_letters=quote(tables.DEAD_LETTERS), **names
+            ),
+            render("commit_run", runs=quote(tables.RUNS)),
+        ]  # fmt: skip
+        if manifest.state_table is not None:
+            columns = list(manifest.state_columns)
+            removes = manifest.counts["removes"] > 0
+            scripts.insert(
+                0, render("commit_delivered", state=quote(manifest.state_table), state_columns=columns, removes=removes, **names)
+            )
+        if outline.sent_table is not None and self._keep_from(outline, manifest) is not None:
+            moves, kind = outline.moves_cursor, outline.cursor_type
+            sent_names = {"run_table": names["run_table"], "sent": quote(outline.sent_table)}
+            scripts.insert(0, render("commit_sent", cursor_type=kind, moves_cursor=moves, **sent_names))
+        return [statement for script in scripts for statement in split(script)]
+
+    def _params(self, run: Run, manifest: Manifest, outline: Outline, totals: Totals) -> dict[str, Param]:
+        started = datetime.fromisoformat((run.read("started") or {})["started_at"])
+        texts = {
+            "run": run.run, "sync": run.sync, "destination": manifest.destination, "action": outline.plan.action, "mode": manifest.mode,
+            **REASONS,
+        }  # fmt: skip
+        numbers = {
+            "read_rows": manifest.read, "unchanged": manifest.unchanged, "delivered": totals.delivered,
+            "rejected": totals.rejected + manifest.rejected, "requests": totals.requests, "resent": totals.resent,
+        }  # fmt: skip
+        return {
+            **{name: Param("STRING", value) for name, value in texts.items()},
+            **{name: Param("INT64", value) for name, value in numbers.items()},
+            "at": Param("TIMESTAMP", self.clock.now()),
+            "started_at": Param("TIMESTAMP", started),
+            "keep_from": Param("STRING", self._keep_from(outline, manifest) or ""),
+        }
+
+    def _keep_from(self, outline: Outline, manifest: Manifest) -> str | None:
+        """From which cursor on ids are to be remembered: a run that moves the cursor says so itself,
+        a backfill keeps to what is remembered anyway. None when there is nothing to remember."""
+        if not outline.moves_cursor:
+            return reached(self.warehouse, outline.sent_table) if outline.sent_table else None
+        return None if manifest.cursor_to is None else less_lag(manifest.cursor_to, outline)
+
+    def _closed(self, run: Run, manifest: Manifest, totals: Totals) -> RunResult:
+        rejections = [*self._rejected_before(manifest), *totals.rejections][:SHOWN_REJECTIONS]
+        return RunResult(
+            run=run.run,
+            sync=run.sync,
+            status="closed",
+            read=manifest.read,
+            unchanged=manifest.unchanged,
+            delivered=totals.delivered,
+            rejected=totals.rejected + manifest.rejected,
+            pending=0,
+            requests=totals.requests,
+            resent=totals.resent,
+            rejections=tuple(rejections),
+            started_at=(run.read("started") or {})["started_at"],
+            finished_at=self.clock.now().isoformat(),
+        )
+
+    def _rejected_before(self, manifest: Manifest) -> list[dict[str, Any]]:
+        if not manifest.rejected:
+            return []
+        return read_rejections(self.warehouse, manifest.run_table, SHOWN_REJECTIONS)
+
+    def _clear(self, run: Run) -> None:
+        """Remove what a closed run no longer needs. Its `closed.json` stays, and so does its row."""
+        if not run.has("closed"):
+            return
+        outline = run.read("outline")
+        if outline is None:
+            return
+        plan = Outline.from_dict(outline).plan
+        own = f"{run.sync}/{run.run}/"
+        for prefix in (f"{OUTBOX}{plan.destination}/{plan.lane}/{own}", f"journal/{own}", f"claims/{own}", f"{PREFIX}{own}"):
+            for found in self.store.list(prefix):
+                self.store.delete(found.key)
+        self.warehouse.drop(outline["run_table"])
+        if outline["source_table"]:
+            self.warehouse.drop(outline["source_table"])

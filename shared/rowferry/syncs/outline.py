@@ -1,0 +1,55 @@
+"""The outline of a run: everything that decides what it sends, fixed before anything is read.
+
+Written once as `runs/<sync>/<run>/outline.json`, so that a run that was killed while being planned goes
+on as it began, even when the settings file has changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rowferry.delivery.plan import Plan
+from rowferry.warehouse.port import Param
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """`statement` makes `run_table` with `params` (name → type and text). `keyed` is whether the delivered
+    state follows (`changed`, `audience`), `cursor_type` whether a window of a cursor does (`new`)."""
+
+    plan: Plan
+    mode: str
+    statement: str
+    params: Mapping[str, tuple[str, str]]
+    run_table: str
+    state_table: str | None
+    state_columns: tuple[str, ...]
+    is_identifier: tuple[bool, ...]
+    chunk_rows: int
+    guards: Mapping[str, Any]
+    notify: tuple[str, ...]
+    notify_rejected_percent: float = 0.0
+    remove_action: str | None = None
+    sent_table: str | None = None
+    cursor_type: str | None = None
+    lag_seconds: float = 0.0
+    moves_cursor: bool = False
+    source_table: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able values; `from_dict` reads them back."""
+        return {**asdict(self), "plan": self.plan.to_dict()}
+
+    @classmethod
+    def from_dict(cls, found: dict[str, Any]) -> Outline:
+        """The outline that `to_dict` wrote."""
+        lists = {name: tuple(found[name]) for name in ("state_columns", "is_identifier", "notify")}
+        params = {name: (kind, value) for name, (kind, value) in found["params"].items()}
+        return cls(**{**found, **lists, "params": params, "plan": Plan.from_dict(found["plan"])})
+
+    @property
+    def query_params(self) -> dict[str, Param]:
+        """The statement's parameters as the warehouse takes them."""
+        return {name: Param(kind, value) for name, (kind, value) in self.params.items()}

@@ -1,0 +1,168 @@
+"""From the settings to an outline: the sync as it stands now, held against its model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rowferry.destinations.port import Destination
+from rowferry.errors import SourceError
+from rowferry.settings.sync import Sync
+from rowferry.syncs import statements
+from rowferry.syncs.cursor import reached
+from rowferry.syncs.outline import Outline
+from rowferry.syncs.shape import BACKFILL_LANE, Shape, resolve
+from rowferry.warehouse.port import Warehouse, WarehouseError
+
+CHUNK_ROWS = 50_000  # at most: a chunk's rows, then, take some 10 MB while it is written
+_CHUNK_SECONDS = 240  # a chunk should take a worker about this long, well inside a function's life
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Resolves one sync. `settings` are the destination's; `fetch(run)` copies a database model's rows
+    into the warehouse for the run and gives the table's name."""
+
+    name: str
+    sync: Sync
+    destination: Destination[Any]
+    settings: Any
+    warehouse: Warehouse
+    fetch: Callable[[str], str] | None = None
+
+    def outline(self, run: str, at: datetime, *, replay: str | None = None, window: tuple[str, str] | None = None) -> Outline:
+        """What a run that starts now will do. Raises `SourceError` when the model can't be read.
+
+        `replay` is a SQL condition on dead letters (only those are sent again); `window` the first
+        and last cursor of a backfill.
+        """
+        model, described = self._model(run)
+        shape = resolve(self.name, self.sync, self.destination, self.settings, self._columns(model), described)
+        if self.sync.send in ("changed", "audience"):
+            return self._keyed(shape, run, model, replay)
+        return self._unkeyed(shape, run, at, model, replay, window)
+
+    def _model(self, run: str) -> tuple[str, str]:
+        model = self.sync.model
+        if model.database is not None:
+            if self.fetch is None:
+                raise SourceError(f"syncs.{self.name}: the model is in a database, which needs the extra rowferry[sql]")
+            return f"SELECT * FROM {self.warehouse.quote(self.fetch(run))}", f"the model in {model.database}"
+        if model.table is not None:
+            return f"SELECT * FROM {self.warehouse.quote(model.table)}", f"the table {model.table}"
+        return str(model.sql).strip().rstrip(";"), "the model's statement"
+
+    def _columns(self, model: str) -> dict[str, str]:
+        try:
+            return self.warehouse.describe(model)
+        except WarehouseError as error:
+            raise SourceError(f"syncs.{self.name}.model can't be read: {error}") from None
+
+    def _keyed(self, shape: Shape, run: str, model: str, replay: str | None) -> Outline:
+        sync = self.sync
+        statement = statements.changed_rows(shape, model, self.warehouse.quote, only_dead=replay is not None, dead_filter=replay or "")
+        deletes = sync.on_remove == "delete" and sync.audience is None
+        return Outline(
+            plan=shape.plan(run),
+            mode=sync.send,
+            statement=statement,
+            params=self._names(),
+            run_table=shape.run_table(run),
+            state_table=shape.state_table,
+            state_columns=shape.state_columns,
+            is_identifier=shape.is_identifier,
+            chunk_rows=self.chunk_rows(shape),
+            guards=sync.guards.model_dump() if replay is None else _NO_GUARDS,
+            notify=sync.notify,
+            notify_rejected_percent=sync.notify_rejected_percent,
+            remove_action=self.destination.remove_action if deletes else None,
+            source_table=shape.source_table(run) if sync.model.database else None,
+        )
+
+    def _unkeyed(self, shape: Shape, run: str, at: datetime, model: str, replay: str | None, window: tuple[str, str] | None) -> Outline:
+        sync = self.sync
+        above, upto, cursor_type = self._window(shape, at, window, is_replay=replay is not None)
+        statement = statements.new_rows(
+            shape,
+            model,
+            self.warehouse.quote,
+            bounded=above is not None,
+            only_dead=replay is not None,
+            dead_filter=replay or "",
+            is_backfill=window is not None,
+        )
+        params = self._names()
+        if cursor_type is not None:
+            params["upto"] = ("STRING", upto)
+            if above is not None:
+                params["above"] = ("STRING", above)
+        return Outline(
+            plan=shape.plan(run, lane=BACKFILL_LANE if window else 2),
+            mode=sync.send,
+            statement=statement,
+            params=params,
+            run_table=shape.run_table(run),
+            state_table=None,
+            state_columns=(),
+            is_identifier=shape.is_identifier,
+            chunk_rows=self.chunk_rows(shape),
+            guards={**_NO_GUARDS, "min_rows": sync.guards.min_rows} if replay is None and window is None else _NO_GUARDS,
+            notify=sync.notify,
+            notify_rejected_percent=sync.notify_rejected_percent,
+            sent_table=shape.sent_table if cursor_type else None,
+            cursor_type=cursor_type,
+            lag_seconds=sync.lag,
+            moves_cursor=cursor_type is not None and replay is None and window is None,
+            source_table=shape.source_table(run) if sync.model.database else None,
+        )
+
+    def _window(self, shape: Shape, at: datetime, window: tuple[str, str] | None, *, is_replay: bool) -> tuple[str | None, str, str | None]:
+        """Lowest and highest cursor of the run (as text), and the cursor's type.
+
+        The upper end is fixed when the run starts: for times it is now, so that a row stamped in the
+        future waits for its time instead of moving the cursor past others.
+        """
+        if self.sync.cursor is None:
+            return None, "", None
+        kind = next(kind for name, kind in shape.columns if name.lower() == self.sync.cursor.lower())
+        top = _largest(kind, at)
+        if window is not None:
+            return window[0], window[1], kind
+        if is_replay:
+            return None, top, kind
+        return reached(self.warehouse, shape.sent_table), top, kind
+
+    def _names(self) -> dict[str, tuple[str, str]]:
+        return {"sync": ("STRING", self.name), "destination": ("STRING", self.sync.to)}
+
+    def chunk_rows(self, shape: Shape) -> int:
+        """Rows of a chunk: what one worker sends in some minutes at the destination's pace."""
+        if self.sync.chunk_rows is not None:
+            return self.sync.chunk_rows
+        pace = self.destination.pace(self.settings)
+        per_second = min(pace.per_second or float("inf"), pace.in_flight * 10) / self.settings.instances
+        rows = int(per_second * shape.action.limits(self.settings).batch_rows * _CHUNK_SECONDS)
+        return max(100, min(CHUNK_ROWS, rows))
+
+
+_NO_GUARDS: dict[str, Any] = {
+    "max_changed_percent": None,
+    "max_removed": None,
+    "empty_source": False,
+    "min_rows": None,
+    "duplicate_keys": "reject",
+}
+
+
+def _largest(kind: str, at: datetime) -> str:
+    if kind == "DATE":
+        return at.date().isoformat()
+    if kind == "DATETIME":
+        return at.replace(tzinfo=None).isoformat(sep=" ")
+    if kind == "TIMESTAMP":
+        return at.isoformat(sep=" ")
+    if kind in ("INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"):
+        return str(2**63 - 1)
+    return "\U0010ffff"  # text: above every other

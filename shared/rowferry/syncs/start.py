@@ -1,0 +1,175 @@
+"""Starting a run, or going on with one: outline, run table, guards, chunks, manifest. Each step is safe to repeat.
+
+    head names the run ─► outline.json ─► run table ─► guards ─┬► chunks ─► manifest.json
+                                                               └► refused.json (nothing leaves)
+
+A run that is not closed is gone on with before a new one starts. Everything a step writes is
+create-only and named by the run, so a step that was killed is done again to the same result.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from rowferry.clock import Clock
+from rowferry.delivery.chunk import Row, encode_row, write_chunk
+from rowferry.delivery.plan import Plan
+from rowferry.delivery.runs import SHOWN_REJECTIONS, Head, Manifest, Run
+from rowferry.errors import UsageError
+from rowferry.stores.port import Store
+from rowferry.syncs import tables
+from rowferry.syncs.counts import Counts, known_rows, read_counts, read_rejections
+from rowferry.syncs.guards import refusal
+from rowferry.syncs.outline import Outline
+from rowferry.warehouse.port import Warehouse
+
+RUN_TABLE_LIFE = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """Starts runs. `outline_of(run, at)` resolves the sync as the settings stand now."""
+
+    store: Store
+    warehouse: Warehouse
+    clock: Clock
+
+    def start(self, sync: str, outline_of: Callable[[str, datetime], Outline], *, accept: str | None = None) -> Run:
+        """The sync's run to work on: the open one if there is one, else a new one, planned up to its
+        manifest, or refused. The caller holds the sync's claim.
+
+        With `accept`, the refused run of that name goes on; raises `UsageError` when it is not the
+        latest one or was not refused.
+        """
+        run = self._current(sync, accept)
+        run.go_on()
+        if run.manifest() is None and not _is_refused(run):
+            self._plan(run, outline_of)
+        return run
+
+    def _current(self, sync: str, accept: str | None) -> Run:
+        head = Head(self.store, sync)
+        latest = head.read()
+        if accept is not None:
+            return self._accepted(sync, latest, accept)
+        if latest is not None:
+            run = Run(self.store, sync, latest)
+            if not run.has("closed") and not _is_refused(run):
+                return run
+        return self._new(sync, head, latest)
+
+    def _new(self, sync: str, head: Head, latest: str | None) -> Run:
+        name = f"{self.clock.now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        if not head.advance(latest, name):
+            name = head.read() or name  # somebody else was first: theirs is as good
+        return Run(self.store, sync, name)
+
+    def _accepted(self, sync: str, latest: str | None, accept: str) -> Run:
+        if accept != latest:
+            raise UsageError(f"the latest run of {sync} is {latest or 'not there yet'}; only that one can be accepted, not {accept}")
+        run = Run(self.store, sync, accept)
+        if not run.has("refused"):
+            raise UsageError(f"run {accept} of {sync} was not refused; there is nothing to accept")
+        run.put("accepted", {"at": self.clock.now().isoformat()})
+        return run
+
+    def _plan(self, run: Run, outline_of: Callable[[str, datetime], Outline]) -> None:
+        run.put("started", {"started_at": self.clock.now().isoformat()})
+        started_at = datetime.fromisoformat((run.read("started") or {})["started_at"])
+        if not run.has("outline"):
+            run.put("outline", outline_of(run.run, started_at).to_dict())
+        outline = Outline.from_dict(run.read("outline") or {})
+        counts = make_run_table(self.warehouse, outline, expires_at=started_at + RUN_TABLE_LIFE)
+        known = known_rows(self.warehouse, outline.state_table) if outline.state_table else 0
+        reason = refusal(outline.guards, counts, known)
+        if reason is not None and not run.has("accepted"):
+            self._refuse(run, outline, counts, reason)
+            return
+        chunks = self._write_chunks(outline, counts)
+        run.put_manifest(_manifest(run, outline, counts, chunks))
+
+    def _refuse(self, run: Run, outline: Outline, counts: Counts, reason: str) -> None:
+        rejections = read_rejections(self.warehouse, outline.run_table, SHOWN_REJECTIONS)
+        body = {
+            "reason": reason,
+            "counts": {
+                "read": counts.read,
+                "unchanged": counts.unchanged + counts.dead,
+                "rejected": counts.missing_key,
+                "pending": counts.to_send + counts.duplicate_key,
+            },
+            "rejections": rejections,
+        }
+        run.put("refused", body)
+
+    def _write_chunks(self, outline: Outline, counts: Counts) -> int:
+        number = 0
+        removal = replace(outline.plan, action=outline.remove_action) if outline.remove_action else outline.plan
+        for plan, first, last in ((outline.plan, 1, counts.upserts), (removal, counts.upserts + 1, counts.to_send)):
+            for start in range(first, last + 1, outline.chunk_rows):
+                end = min(last, start + outline.chunk_rows - 1)
+                write_chunk(self.store, plan, number, self._lines(outline, plan, start, end))
+                number += 1
+        return number
+
+    def _lines(self, outline: Outline, plan: Plan, first: int, last: int) -> Iterator[bytes]:
+        return (encode_row(row) for row in run_rows(self.warehouse, outline, plan, first, last))
+
+
+def make_run_table(warehouse: Warehouse, outline: Outline, *, expires_at: datetime) -> Counts:
+    """Run the outline's statement once; a run table that is there already stays as it is."""
+    tables.make_common(warehouse)
+    if outline.state_table is not None:
+        tables.make_state(warehouse, outline.state_table, outline.state_columns)
+    if outline.sent_table is not None and outline.cursor_type is not None:
+        tables.make_sent(warehouse, outline.sent_table, outline.cursor_type)
+    warehouse.create_as(
+        outline.run_table,
+        outline.statement,
+        outline.query_params,
+        job=f"run/{outline.plan.sync}/{outline.plan.run}",
+        expires_at=expires_at,
+        cluster_by=("rowferry_position",),
+    )
+    return read_counts(warehouse, outline.run_table)
+
+
+def run_rows(warehouse: Warehouse, outline: Outline, plan: Plan, first: int, last: int) -> Iterator[Row]:
+    """Rows of a run table by position, as they stand in a chunk."""
+    columns = ["row_id", "row_key", "op", "mask", *(f"c_{index}" for index in range(len(plan.columns)))]
+    for row_id, key, op, mask, *values in warehouse.snapshot_rows(outline.run_table, columns, first, last):
+        yield Row(row_id, key, "remove" if op == "remove" else "upsert", mask, values)
+
+
+def _is_refused(run: Run) -> bool:
+    return run.has("refused") and not run.has("accepted")
+
+
+def _manifest(run: Run, outline: Outline, counts: Counts, chunks: int) -> Manifest:
+    found: dict[str, Any] = {
+        "creates": counts.creates,
+        "updates": counts.updates,
+        "removes": counts.removes,
+        "attributes": counts.attributes,
+    }
+    return Manifest(
+        run=run.run,
+        sync=run.sync,
+        destination=outline.plan.destination,
+        mode=outline.mode,
+        run_table=outline.run_table,
+        state_table=outline.state_table,
+        state_columns=outline.state_columns,
+        read=counts.read,
+        unchanged=counts.unchanged + counts.dead,
+        to_send=counts.to_send,
+        rejected=counts.rejected,
+        chunks=chunks,
+        counts={**found, "missing_key": counts.missing_key, "duplicate_key": counts.duplicate_key, "dead": counts.dead},
+        cursor_to=counts.last_cursor,
+        notify=outline.notify,
+    )
