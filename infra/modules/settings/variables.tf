@@ -1,0 +1,14 @@
+variable "pipelines" {
+  type        = string
+  description = "The folder of settings files (*.yaml) that the functions are packed with."
+}
+
+variable "needs" {
+  type        = string
+  description = "The page that says what each function needs (infra/needs.yaml)."
+}
+
+variable "scheme" {
+  type        = string
+  description = "What the buckets' addresses begin with on this cloud: gs or s3."
+}
