@@ -44,8 +44,8 @@ class Conflict(RowferryError):
 class Object:
     """One object as a listing shows it.
 
-    `version` is opaque and changes with every write: GCS's generation, S3's ETag (with the
-    version id where the bucket keeps versions), a folder's own mark.
+    `version` is opaque and the same wherever it shows (write, read, head, listing). It changes with
+    every write of other bytes: GCS's generation, S3's ETag, a folder's own mark.
     """
 
     key: str
