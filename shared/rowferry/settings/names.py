@@ -39,7 +39,8 @@ def _column(name: str) -> str:
     return name
 
 
-def _table(name: str) -> str:
+def check_table(name: str) -> str:
+    """The table's name as it is. Raises `ValueError` unless it is `dataset.table`."""
     plain = re.sub(r"\{\w+\}", "x", name)
     if not re.fullmatch(r"[A-Za-z_]\w*\.[\w-]{1,1024}", plain, re.ASCII):
         raise ValueError("expected dataset.table, of letters, digits and _")
@@ -72,5 +73,5 @@ _ONE_OR_MANY = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type"
 EntryName = Annotated[str, AfterValidator(_entry_name)]
 ColumnName = Annotated[str, AfterValidator(_column)]
 ColumnType = Annotated[str, BeforeValidator(_column_type, json_schema_input_type=str)]
-TableName = Annotated[str, AfterValidator(_table)]  # `dataset.table`; a feed's may have `{parts}`
+TableName = Annotated[str, AfterValidator(check_table)]  # `dataset.table`; a feed's may have `{parts}`
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many), AfterValidator(_no_repeats), WithJsonSchema(_ONE_OR_MANY)]

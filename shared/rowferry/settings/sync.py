@@ -11,7 +11,8 @@ from rowferry.errors import Problem
 from rowferry.mapping.transforms import build
 from rowferry.settings.base import Delay, Frozen, Seconds
 from rowferry.settings.hours import Zone
-from rowferry.settings.names import Names
+from rowferry.settings.names import Names, check_table
+from rowferry.settings.problems import shown
 
 Send = Literal["changed", "new", "all", "audience", "queue"]
 TransformName = Literal[
@@ -145,6 +146,11 @@ class Model(Frozen):
         if len(given) != 1:
             found = "neither a table nor sql" if not given else " and ".join(given)
             yield Problem("", f"has {found}", "write one of table, sql, or procedure with a database")
+        if self.table and not self.database:
+            try:
+                check_table(self.table)
+            except ValueError as error:
+                yield Problem("table", f"{shown(self.table)}: {error}")
         if self.procedure and not self.database:
             yield Problem("database", "is missing", "a procedure is called in one of the `databases`")
         if self.parameters and not self.procedure:

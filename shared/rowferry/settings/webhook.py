@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from rowferry.errors import Problem
 from rowferry.settings.base import Frozen, Seconds, Secret
@@ -23,6 +24,15 @@ Secrets = Annotated[
     BeforeValidator(_one_or_many),
     WithJsonSchema({"anyOf": [_SECRET, {"type": "array", "items": _SECRET, "minItems": 1}]}),
 ]
+
+
+def _header(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,100}", name):
+        raise ValueError("expected the name of a header such as X-Signature")
+    return name
+
+
+HeaderName = Annotated[str, AfterValidator(_header)]
 
 # The keys each scheme must have, and those it may have besides.
 _SCHEME_KEYS: dict[str, tuple[set[str], set[str]]] = {
@@ -48,15 +58,15 @@ class Verify(Frozen):
     secret: Secrets = Field((), description="One, or a list while a secret is being replaced.")
     username: str | Secret | None = Field(None, description="basic: the user's name, which is no secret, or a reference.")
     password: Secrets = Field((), description="basic: one, or a list while it is being replaced.")
-    header: str | None = Field(None, pattern=r"^[A-Za-z0-9-]+$", description="hmac, token: the header that bears the signature or token.")
-    parameter: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]+$", description="token: the query parameter; it shows in access logs.")
+    header: HeaderName | None = Field(None, description="hmac, token: the header that bears the signature or token.")
+    parameter: str | None = Field(None, min_length=1, description="token: the query parameter; it shows in access logs.")
     encoding: Literal["hex", "base64"] = "hex"
     algorithm: Literal["sha256", "sha1", "sha512"] = "sha256"
     prefix: str = Field("", max_length=32, description="hmac: what stands before the signature, such as `sha256=`.")
     message: str = Field("{body}", description="hmac: what is signed; {body} and {timestamp} are filled in.")
-    timestamp_header: str | None = Field(None, pattern=r"^[A-Za-z0-9-]+$", description="hmac: the header with the time of sending.")
+    timestamp_header: HeaderName | None = Field(None, description="hmac: the header with the time of sending.")
     tolerance: Seconds = Field(300.0, description="How far the sender's time may be from ours, both ways.")
-    id_header: str | None = Field(None, pattern=r"^[A-Za-z0-9-]+$", description="The header that says which event it is, for repeats.")
+    id_header: HeaderName | None = Field(None, description="The header that says which event it is, for repeats.")
     id_path: str | None = Field(None, min_length=1, description="The same as a JMESPath into the body.")
 
     def conflicts(self) -> Iterator[Problem]:

@@ -113,7 +113,7 @@ def _field_types(sync: Sync, columns: Mapping[str, str]) -> dict[str, str | None
         found[top] = "JSON" if below else _field_type(field, by_lower)
     if sync.rest:
         used = {field.column.lower() for field in sync.map.values() if isinstance(field, ColumnField)} | {str(sync.cursor).lower()}
-        found = {name: kind for name, kind in columns.items() if name.lower() not in used} | found
+        found = {**{name: kind for name, kind in columns.items() if name.lower() not in used}, **found}
     return found
 
 
