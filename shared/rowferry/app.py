@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rowferry.delivery.account import Account
     from rowferry.delivery.deliver import Delivery
     from rowferry.delivery.outbox import Outbox
-    from rowferry.delivery.runs import Run, RunResult
+    from rowferry.delivery.runs import RunResult
     from rowferry.secrets import Resolve
     from rowferry.syncs.finish import Finisher
     from rowferry.syncs.resolve import Resolver
@@ -178,22 +178,20 @@ class App:
 
         resolver = self.resolver(name)
         with self.claimed(f"sync/{name}"):
-            run: Run | None = None
             try:
                 run = self.starter.start(name, resolver.outline)
             except SourceError as error:
-                self.fail_latest(name, str(error))
-                raise
+                return self.fail_latest(name, str(error))
             manifest = run.manifest()
             return self.finisher.finish(run) if manifest is not None and manifest.chunks == 0 else run.result()
 
-    def fail_latest(self, name: str, reason: str) -> None:
-        """Note on the sync's latest run why it stopped."""
+    def fail_latest(self, name: str, reason: str) -> RunResult:
+        """Note on the sync's latest run why it stopped; how it stands."""
         from rowferry.delivery.runs import Head, Run
 
-        latest = Head(self.state, name).read()
-        if latest is not None:
-            Run(self.state, name, latest).fail(reason, self.clock.now())
+        run = Run(self.state, name, Head(self.state, name).read() or "")
+        run.fail(reason, self.clock.now())
+        return run.result()
 
     def deliver_chunk(
         self, key: str, left_seconds: Callable[[], float] = forever, progress: Callable[[int], None] = lambda _rows: None

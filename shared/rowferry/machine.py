@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rowferry.app import App
@@ -11,6 +11,8 @@ from rowferry.delivery import claim
 from rowferry.delivery.chunk import OUTBOX, ChunkName
 from rowferry.delivery.runs import Run, RunResult
 from rowferry.errors import SourceError, TryLater
+from rowferry.syncs.preview import Preview, preview
+from rowferry.syncs.resolve import DeadLetters
 
 _LOOK_AGAIN_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 6 * 3600.0
@@ -31,19 +33,30 @@ class Machine:
     def sync(self, name: str, *, accept: str | None = None, **outline: Any) -> RunResult:
         """Resume the sync's open run or start one, deliver all of it, close it.
 
-        A second `sync` of the name waits for the first. The result is the run's, `open` when work is left.
-        Raises `SourceError` when the model can't be read.
+        A second `sync` of the name waits for the first. The result is the run's: `open` when work is left,
+        `failed` when the model can't be read or the vendor refuses us.
         """
         resolver = self.app.resolver(name)
+        self.app.account(resolver.sync.to)  # a secret that is missing is known before anything starts
         self._wait_for(f"sync/{name}")
         with self.app.claimed(f"sync/{name}"):
             try:
                 run = self.app.starter.start(name, lambda run, at: resolver.outline(run, at, **outline), accept=accept)
             except SourceError as error:
-                self.app.fail_latest(name, str(error))
-                raise
-            self.app.release()
+                return self.app.fail_latest(name, str(error))
+            finally:
+                self.app.release()
             return self._deliver(run)
+
+    def plan(self, name: str) -> Preview:
+        """What `sync` would do now; nothing is sent. Raises `SourceError`."""
+        resolver, at = self.app.resolver(name), self.app.clock.now()
+        outline = resolver.outline(f"plan-{at:%Y%m%dT%H%M%S%f}", at)
+        return preview(self.app.warehouse, resolver.destination, resolver.settings, outline, at)
+
+    def replay(self, name: str, *, run: str | None = None, code: str | None = None) -> RunResult:
+        """Send the sync's open dead letters once more: all, or those of one run or with one code."""
+        return self.sync(name, replay=DeadLetters(run, code))
 
     def _wait_for(self, name: str) -> None:
         """Until nobody holds the claim; who comes first after that is decided by taking it."""
@@ -57,13 +70,15 @@ class Machine:
         manifest = run.manifest()
         if manifest is None:
             return run.result()
+        reason = ""
         for key in self._chunks(run):
             found = self.app.deliver_chunk(key, progress=self.progress)
             if found.status in ("open", "refused"):
+                reason = found.reason
                 break
         result = self.app.finisher.finish(run)
         self.app.release()
-        return result
+        return replace(result, reason=result.reason or reason)
 
     def _chunks(self, run: Run) -> list[str]:
         plan = (run.read("outline") or {})["plan"]

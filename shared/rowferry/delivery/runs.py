@@ -73,8 +73,8 @@ class RunResult:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-able values, in the order people read them."""
-        return asdict(self)
+        """The run as `--json` prints it (design §7): all but the reason, which is for people."""
+        return {name: value for name, value in asdict(self).items() if name != "reason"}
 
     @property
     def is_clean(self) -> bool:

@@ -21,6 +21,23 @@ _CHUNK_SECONDS = 240  # a chunk should take a worker about this long, well insid
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """Which open dead letters a replay sends again: all, or those of one run, or with one code."""
+
+    run: str | None = None
+    code: str | None = None
+
+    @property
+    def condition(self) -> str:
+        """More conditions on the dead letters, as SQL; their values are `params`."""
+        return " ".join(f"AND dead.{column} = @dead_{column}" for column in ("run", "code") if getattr(self, column))
+
+    @property
+    def params(self) -> dict[str, tuple[str, str]]:
+        return {f"dead_{column}": ("STRING", value) for column in ("run", "code") if (value := getattr(self, column))}
+
+
+@dataclass(frozen=True, slots=True)
 class Resolver:
     """Resolves one sync. `settings` are the destination's; `fetch(run)` copies a database model's rows
     into the warehouse for the run and gives the table's name."""
@@ -32,10 +49,10 @@ class Resolver:
     warehouse: Warehouse
     fetch: Callable[[str], str] | None = None
 
-    def outline(self, run: str, at: datetime, *, replay: str | None = None, window: tuple[str, str] | None = None) -> Outline:
+    def outline(self, run: str, at: datetime, *, replay: DeadLetters | None = None, window: tuple[str, str] | None = None) -> Outline:
         """What a run that starts now will do. Raises `SourceError` when the model can't be read.
 
-        `replay` is a SQL condition on dead letters (only those are sent again); `window` the first
+        With `replay` only these dead letters are sent again; `window` the first
         and last cursor of a backfill.
         """
         model, described = self._model(run)
@@ -60,15 +77,17 @@ class Resolver:
         except WarehouseError as error:
             raise SourceError(f"syncs.{self.name}.model can't be read: {error}") from None
 
-    def _keyed(self, shape: Shape, run: str, model: str, replay: str | None) -> Outline:
+    def _keyed(self, shape: Shape, run: str, model: str, replay: DeadLetters | None) -> Outline:
         sync = self.sync
-        statement = statements.changed_rows(shape, model, self.warehouse.quote, only_dead=replay is not None, dead_filter=replay or "")
+        statement = statements.changed_rows(
+            shape, model, self.warehouse.quote, only_dead=replay is not None, dead_filter=replay.condition if replay else ""
+        )
         deletes = sync.on_remove == "delete" and sync.audience is None
         return Outline(
             plan=shape.plan(run),
             mode=sync.send,
             statement=statement,
-            params=self._names(),
+            params=self._params(replay),
             run_table=shape.run_table(run),
             state_table=shape.state_table,
             state_columns=shape.state_columns,
@@ -81,7 +100,9 @@ class Resolver:
             source_table=shape.source_table(run) if sync.model.database else None,
         )
 
-    def _unkeyed(self, shape: Shape, run: str, at: datetime, model: str, replay: str | None, window: tuple[str, str] | None) -> Outline:
+    def _unkeyed(
+        self, shape: Shape, run: str, at: datetime, model: str, replay: DeadLetters | None, window: tuple[str, str] | None
+    ) -> Outline:
         sync = self.sync
         above, upto, cursor_type = self._window(shape, at, window, is_replay=replay is not None)
         statement = statements.new_rows(
@@ -90,10 +111,10 @@ class Resolver:
             self.warehouse.quote,
             bounded=above is not None,
             only_dead=replay is not None,
-            dead_filter=replay or "",
+            dead_filter=replay.condition if replay else "",
             is_backfill=window is not None,
         )
-        params = self._names()
+        params = self._params(replay)
         if cursor_type is not None:
             params["upto"] = ("STRING", upto)
             if above is not None:
@@ -134,8 +155,9 @@ class Resolver:
             return None, top, kind
         return reached(self.warehouse, shape.sent_table), top, kind
 
-    def _names(self) -> dict[str, tuple[str, str]]:
-        return {"sync": ("STRING", self.name), "destination": ("STRING", self.sync.to)}
+    def _params(self, replay: DeadLetters | None) -> dict[str, tuple[str, str]]:
+        own = {"sync": ("STRING", self.name), "destination": ("STRING", self.sync.to)}
+        return own | (replay.params if replay else {})
 
     def chunk_rows(self, shape: Shape) -> int:
         """Rows of a chunk: what one worker sends in some minutes at the destination's pace."""

@@ -1,0 +1,52 @@
+# What to type. Everything is installed into .venv; only Python 3.11 or newer and make are needed.
+PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
+BIN := .venv/bin
+CLOUD ?= gcp
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench soak package lock clean
+
+help:  ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(BIN)/.local  ## Watch the main job on this machine: files in, changed rows out, the balance (ONCE=1 ends after it)
+	@$(BIN)/python -m rowferry.demo sandbox
+
+test: $(BIN)/.dev  ## Lint, types and every test that can run here
+	$(BIN)/ruff check shared functions tests infra
+	$(BIN)/ruff format --check shared functions tests infra
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(BIN)/.local  ## Check the settings in infra/pipelines (or CONFIG=path)
+	@$(BIN)/rowferry check $(if $(CONFIG),--config $(CONFIG))
+
+bench: $(BIN)/.dev  ## Measure the speed, as ratios in one run; the table is kept in build/bench.json
+	@$(BIN)/python -m bench
+
+soak: $(BIN)/.dev  ## Kill syncs at random for a long while and check every balance (KILLS=200)
+	@KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest tests/soak -q -s
+
+lock: $(BIN)/.dev  ## Resolve all dependencies anew into requirements.lock
+	$(BIN)/uv pip compile --universal --all-extras --no-emit-index-url --no-annotate --no-header --python-version 3.11 --upgrade \
+	  pyproject.toml -o requirements.lock
+
+clean:  ## Remove what was installed and built
+	rm -rf .venv build sandbox
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: python.org, apt install python3, or brew install python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Say which: make PYTHON=python3.12 …"; exit 1; }
+	@echo "Setting up .venv with $(PYTHON) …"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "venv failed; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(shell sed -n 's/^uv==//p' requirements.lock)
+
+$(BIN)/.local: pyproject.toml requirements.lock | $(BIN)/python
+	@echo "Installing what one machine needs …"
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install -q -c requirements.lock -e '.[local]'
+	@touch $@
+
+$(BIN)/.dev: pyproject.toml requirements.lock | $(BIN)/python
+	@echo "Installing what development needs …"
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install -q -c requirements.lock -e '.[dev]'
+	@touch $@ $(BIN)/.local

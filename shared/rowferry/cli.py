@@ -1,0 +1,178 @@
+"""The command line. Answers go to stdout, everything else to stderr; `--json` makes stdout one document.
+
+Exit codes: 0 done, every row delivered or unchanged; 1 something was rejected, quarantined, refused or
+failed (and said so); 2 the settings or the command are wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from rowferry import __version__
+from rowferry.errors import Problem, RowferryError, SettingsError, UsageError
+
+cli = typer.Typer(name="rowferry", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help="The settings file, or a folder of them. Default: ROWFERRY_CONFIG, else infra/pipelines.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+
+
+class _Session:
+    """One command's settings, app and way of answering."""
+
+    def __init__(self, config: Path | None, as_json: bool) -> None:
+        from rowferry.console.terminal import Terminal
+
+        self.config, self.terminal = config, Terminal(as_json)
+
+    def run(self, work: Callable[[Any], int]) -> NoReturn:
+        """Do the work with an app for the settings, and end with its exit code. What goes wrong is said
+        in a sentence, never with a traceback."""
+        try:
+            code = self._run(work)
+        except SettingsError as error:
+            code = self.terminal.problems(error.problems)
+        except UsageError as error:
+            code = self.terminal.problems([Problem("", str(error))])
+        except RowferryError as error:
+            self.terminal.failure(str(error))
+            code = 1
+        except KeyboardInterrupt:
+            self.terminal.say("stopped; the same command resumes")
+            code = 1
+        raise SystemExit(code)
+
+    def _run(self, work: Callable[[Any], int]) -> int:
+        from rowferry.app import App
+        from rowferry.machine import Machine
+        from rowferry.owner import Owner
+        from rowferry.settings.file import read_settings
+
+        with App(read_settings(self.config), owner=Owner.process()) as app, self.terminal.progress() as progress:
+            return work(Machine(app, progress))
+
+
+@cli.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    """Move customer data between buckets, a warehouse and vendors, and account for every row."""
+    if version:
+        typer.echo(__version__)
+        raise SystemExit(0)
+
+
+@cli.command()
+def sync(
+    name: Annotated[str, typer.Argument(metavar="SYNC", help="Which sync.")],
+    config: Config = None,
+    as_json: AsJson = False,
+    accept: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that a guard has refused.")] = None,
+) -> None:
+    """Send what is to be sent: resume the open run, or start a new one, and see it to its end."""
+    session = _Session(config, as_json)
+    session.run(lambda machine: session.terminal.run(machine.sync(name, accept=accept)))
+
+
+@cli.command()
+def plan(name: Annotated[str, typer.Argument(metavar="SYNC", help="Which sync.")], config: Config = None, as_json: AsJson = False) -> None:
+    """Show what a sync would send now, how many requests and minutes that is, and send nothing."""
+    session = _Session(config, as_json)
+    session.run(lambda machine: session.terminal.plan(machine.plan(name)))
+
+
+@cli.command()
+def load(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Export files.")],
+    config: Config = None,
+    as_json: AsJson = False,
+    feed: Annotated[str | None, typer.Option(metavar="NAME", help="The feed they belong to; needed outside every feed's path.")] = None,
+) -> None:
+    """Load export files into their tables, each exactly once."""
+    session = _Session(config, as_json)
+    session.run(lambda machine: session.terminal.loads(machine.load(files, feed)))
+
+
+@cli.command()
+def replay(
+    name: Annotated[str, typer.Argument(metavar="SYNC", help="Whose dead letters.")],
+    config: Config = None,
+    as_json: AsJson = False,
+    run: Annotated[str | None, typer.Option(metavar="RUN", help="Only those of this run.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="CODE", help="Only those with this code.")] = None,
+) -> None:
+    """Send a sync's dead letters once more, after a fix."""
+    session = _Session(config, as_json)
+    session.run(lambda machine: session.terminal.run(machine.replay(name, run=run, code=reason)))
+
+
+@cli.command()
+def backfill(
+    name: Annotated[str, typer.Argument(metavar="SYNC|FEED", help="What to run over a past range.")],
+    first: Annotated[str, typer.Option("--from", metavar="DAY", help="The first day, as 2026-01-31.")],
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="The last day, included.")],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send a past range of a sync's rows, or load a past range of a feed's files."""
+    session = _Session(config, as_json)
+    session.run(lambda machine: session.terminal.either(machine.backfill(name, first, last)))
+
+
+@cli.command()
+def status(config: Config = None, as_json: AsJson = False) -> None:
+    """Show what ran, what is late and what was rejected."""
+    session = _Session(config, as_json)
+    session.run(lambda machine: session.terminal.status(machine.status()))
+
+
+@cli.command()
+def check(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE…]", help="Export files: show what a feed would make of them.")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the settings file for editors.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Also ask each destination whether it takes our key.")] = False,
+) -> None:
+    """Check the settings: every problem at once, with its place and what to write instead."""
+    from rowferry.console import checking
+    from rowferry.console.terminal import Terminal
+
+    terminal = Terminal(as_json)
+    if schema:
+        from rowferry.settings.schema import json_schema
+
+        terminal.document(json_schema())
+        raise SystemExit(0)
+    raise SystemExit(checking.check(config, terminal, live=live, files=files or []))
+
+
+@cli.command()
+def serve(
+    config: Config = None,
+    port: Annotated[int, typer.Option(help="Where the status page and webhooks listen, on loopback. 0: a free port.")] = 8080,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Point every destination at its stand-in: nothing leaves this machine.")
+    ] = False,
+) -> None:
+    """Run all functions here: load files as they land, keep every timer, deliver, serve page and webhooks."""
+    from rowferry.console.serving import serve as serve_forever
+
+    session = _Session(config, as_json=False)
+    session.run(lambda machine: serve_forever(machine, port, sandbox=sandbox))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command `rowferry`."""
+    cli(args=list(arguments) if arguments is not None else sys.argv[1:], standalone_mode=True)
+
+
+if __name__ == "__main__":
+    main()

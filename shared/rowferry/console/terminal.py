@@ -1,0 +1,177 @@
+"""Answers on a terminal: one JSON document, or lines that people read. Progress and notes go to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+
+from rowferry.delivery.runs import RunResult
+from rowferry.errors import Problem
+
+_EVERY_ROWS = 100_000  # a plain line of progress after so many rows
+
+
+class Terminal:
+    """Where a command's answer goes. The methods that answer return the exit code."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def document(self, value: Any) -> None:
+        """One JSON document on stdout."""
+        sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")
+
+    def line(self, text: str = "") -> None:
+        """A line of the answer; nothing with `--json`."""
+        if not self.as_json:
+            sys.stdout.write(text + "\n")
+
+    def say(self, text: str) -> None:
+        """A line on stderr."""
+        sys.stderr.write(text + "\n")
+
+    def problems(self, problems: Sequence[Problem]) -> int:
+        """What is wrong with the settings or the command."""
+        if self.as_json:
+            self.document({"ok": False, "problems": [{"path": p.path, "problem": p.problem, "hint": p.hint} for p in problems]})
+        for problem in problems:
+            self.say(f"{problem.path}: {problem.problem}" if problem.path else problem.problem)
+            if problem.hint:
+                self.say(f"    {problem.hint}")
+        return 2
+
+    def failure(self, reason: str) -> None:
+        """Why the command could not do its work."""
+        if self.as_json:
+            self.document({"ok": False, "problems": [{"path": "", "problem": reason, "hint": ""}]})
+        self.say(reason)
+
+    def run(self, result: RunResult) -> int:
+        """How a run stands."""
+        if self.as_json:
+            self.document(result.to_dict())
+        self.line(f"{result.sync}: run {result.run} is {result.status}")
+        self.line(f"  {balance(result)}")
+        self.line(f"  {_count(result.requests, 'request')}" + (f", {_count(result.resent, 'row')} sent again" if result.resent else ""))
+        for code, (count, reason) in _by_code(result.rejections).items():
+            self.line(f"  rejected {count:,}: {code}: {reason}")
+        if result.reason:
+            self.say(f"{result.sync}: {result.reason}")
+        if hint := _next(result):
+            self.say(hint)
+        return 0 if result.is_clean else 1
+
+    def loads(self, results: Sequence[Any]) -> int:
+        """What became of export files."""
+        found = [_load(result) for result in results]
+        if self.as_json:
+            self.document({"files": found})
+        for file in found:
+            table = f" → {file['table']}" if file["table"] else ""
+            self.line(f"{file['file']}: {file['status']}{table}, {_count(file['rows'], 'row')}{_rejects(file)}")
+            if file["reason"]:
+                self.line(f"    {file['reason']}")
+        bad = any(f["status"] in ("quarantined", "failed") or f["rejected_rows"] for f in found)
+        return 1 if bad else 0
+
+    def either(self, found: Any) -> int:
+        """A run or loads, whichever a backfill gave."""
+        return self.run(found) if isinstance(found, RunResult) else self.loads(found)
+
+    def plan(self, preview: Any) -> int:
+        """What a sync would do."""
+        found = preview.to_dict()
+        if self.as_json:
+            self.document(found)
+        self.line(f"{found['sync']}: would create {found['creates']:,}, update {found['updates']:,}, remove {found['removes']:,};")
+        self.line(f"  {found['unchanged']:,} unchanged")
+        self.line(
+            f"  {_count(found['requests'], 'request')}, {_count(found['attributes'], 'value')}, "
+            f"{found['seconds_at_limit']:,.1f} s at the account's limit"
+        )
+        for note in preview.notes:
+            self.line(f"  {note}")
+        for sample in found["samples"]:
+            self.line(f"  {orjson.dumps(sample, default=str).decode()}")
+        return 0
+
+    def status(self, found: Mapping[str, Any]) -> int:
+        """What ran, what is late, what was rejected."""
+        if self.as_json:
+            self.document(found)
+        for section, rows in found.items():
+            self.line(f"{section.replace('_', ' ')}: {len(rows):,}")
+            for row in rows[:20]:
+                self.line("  " + ", ".join(f"{name} {value}" for name, value in row.items() if value not in (None, "")))
+        return 0
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[int], None]]:
+        """Count settled rows: a bar on a terminal, a plain line now and then elsewhere."""
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+            columns = (TextColumn("{task.completed:,.0f} rows"), TextColumn("{task.speed:,.0f} rows/s"), TimeElapsedColumn())
+            with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+                task = bar.add_task("rows", total=None, visible=False)
+
+                def advance(rows: int) -> None:
+                    bar.update(task, advance=rows, visible=True)
+
+                yield advance
+        else:
+            yield self._plain_progress()
+
+    def _plain_progress(self) -> Callable[[int], None]:
+        done = 0
+
+        def advance(rows: int) -> None:
+            nonlocal done
+            before, done = done, done + rows
+            if before // _EVERY_ROWS != done // _EVERY_ROWS:
+                self.say(f"{done:,} rows settled")
+
+        return advance
+
+
+def balance(result: RunResult) -> str:
+    """The one line that has to add up."""
+    return (
+        f"read {result.read} = unchanged {result.unchanged} + delivered {result.delivered} "
+        f"+ rejected {result.rejected} + pending {result.pending}"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _by_code(rejections: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, str]]:
+    found: dict[str, tuple[int, str]] = {}
+    for row in rejections:
+        count, reason = found.get(row["code"], (0, row["reason"]))
+        found[row["code"]] = (count + 1, reason)
+    return found
+
+
+def _next(result: RunResult) -> str:
+    if result.status == "refused":
+        return f"nothing was sent; if it is right, go on with: rowferry sync {result.sync} --accept {result.run}"
+    if result.status in ("open", "failed"):
+        return f"{result.pending:,} rows are pending; the same command resumes: rowferry sync {result.sync}"
+    return ""
+
+
+def _load(result: Any) -> dict[str, Any]:
+    names = ("file", "feed", "status", "table", "rows", "rejected_rows", "rejected_cells", "reason")
+    return {name: getattr(result, name) for name in names}
+
+
+def _rejects(file: Mapping[str, Any]) -> str:
+    parts = [_count(file[name], noun) for name, noun in (("rejected_rows", "row"), ("rejected_cells", "cell")) if file[name]]
+    return f", rejected {' and '.join(parts)}" if parts else ""

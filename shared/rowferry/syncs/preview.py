@@ -1,0 +1,127 @@
+"""The plan of a sync: what a run would do, by the same code that does it, with nothing sent and nothing kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from rowferry.delivery.batch import batches
+from rowferry.delivery.deliver import FieldsOf
+from rowferry.delivery.plan import Plan
+from rowferry.destinations.port import Destination
+from rowferry.errors import RowRejected
+from rowferry.syncs.counts import Counts, known_rows
+from rowferry.syncs.guards import refusal
+from rowferry.syncs.outline import Outline
+from rowferry.syncs.start import make_run_table, run_rows
+from rowferry.warehouse.port import Warehouse
+
+_SAMPLES = 5
+_ANSWER_SECONDS = 0.1  # where an account has no rate: what one request takes, about
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would do. `seconds_at_limit` is how long the account's limit makes it take at least."""
+
+    sync: str
+    creates: int
+    updates: int
+    removes: int
+    unchanged: int
+    requests: int
+    attributes: int
+    seconds_at_limit: float
+    samples: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as `--json` prints it (design §7)."""
+        names = ("sync", "creates", "updates", "removes", "unchanged", "requests", "attributes", "seconds_at_limit")
+        return {**{name: getattr(self, name) for name in names}, "samples": list(self.samples)}
+
+
+def preview(warehouse: Warehouse, destination: Destination[Any], settings: Any, outline: Outline, at: datetime) -> Preview:
+    """What the outlined run would do. Its table is made, read and dropped."""
+    try:
+        counts = make_run_table(warehouse, outline, expires_at=at + timedelta(hours=1))
+        known = known_rows(warehouse, outline.state_table) if outline.state_table else 0
+        return _preview(warehouse, destination, settings, outline, counts, known)
+    finally:
+        warehouse.drop(outline.run_table)
+
+
+def _preview(warehouse: Warehouse, destination: Destination[Any], settings: Any, outline: Outline, counts: Counts, known: int) -> Preview:
+    found = _Rehearsal()
+    removal = replace(outline.plan, action=outline.remove_action) if outline.remove_action else outline.plan
+    for plan, first, last in ((outline.plan, 1, counts.upserts), (removal, counts.upserts + 1, counts.to_send)):
+        for start in range(first, last + 1, outline.chunk_rows):
+            end = min(last, start + outline.chunk_rows - 1)
+            found.rehearse(warehouse, destination, settings, outline, plan, start, end)
+    pace = destination.pace(settings)
+    per_second = pace.per_second if pace.per_second is not None else pace.in_flight / _ANSWER_SECONDS
+    return Preview(
+        sync=outline.plan.sync,
+        creates=counts.creates,
+        updates=counts.updates,
+        removes=counts.removes,
+        unchanged=counts.unchanged + counts.dead,
+        requests=found.requests,
+        attributes=found.attributes,
+        seconds_at_limit=math.ceil(found.requests / per_second * 10) / 10,
+        samples=tuple(found.samples),
+        notes=tuple(_notes(settings, outline, counts, known, found)),
+    )
+
+
+class _Rehearsal:
+    """Mapping and batching as in a run, up to the request that is not built."""
+
+    def __init__(self) -> None:
+        self.requests = self.attributes = self.rejected = 0
+        self.samples: list[dict[str, Any]] = []
+
+    def rehearse(
+        self, warehouse: Warehouse, destination: Destination[Any], settings: Any, outline: Outline, plan: Plan, first: int, last: int
+    ) -> None:
+        action = destination.actions[plan.action]
+        to_fields, limits = FieldsOf(plan, action, settings), action.limits(settings)
+        identifiers = {name.name for name, is_one in zip(plan.fields, outline.is_identifier, strict=True) if is_one} | {plan.idempotency}
+
+        def payloads() -> Iterator[tuple[int, bytes]]:
+            for index, row in enumerate(run_rows(warehouse, outline, plan, first, last)):
+                try:
+                    fields = to_fields.fields(row)
+                    payload = action.to_payload(fields, settings)
+                except RowRejected:
+                    self.rejected += 1
+                    continue
+                self.attributes += len(fields.keys() - identifiers)
+                if len(self.samples) < _SAMPLES:
+                    self.samples.append({"key": masked(row.key), "op": row.op, "fields": {n: masked(v) for n, v in fields.items()}})
+                yield index, payload
+
+        self.requests += sum(1 for _ in batches(payloads(), limits, lambda: limits.batch_rows))
+
+
+def masked(value: Any) -> Any:
+    """A value's kind and length, never the value: `a…(18)` for a text, `#` for a number."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return f"{value[:1]}…({len(value)})" if value else ""
+    return "[…]" if isinstance(value, list) else "{…}" if isinstance(value, dict) else "#"
+
+
+def _notes(settings: Any, outline: Outline, counts: Counts, known: int, found: _Rehearsal) -> Iterator[str]:
+    if found.rejected or counts.rejected:
+        yield f"{found.rejected + counts.rejected:,} rows would be rejected"
+    if settings.price_per_data_point is not None:
+        cost = found.attributes * settings.price_per_data_point
+        yield f"about {cost:,.2f} for {found.attributes:,} data points, by your price_per_data_point"
+    reason = refusal(outline.guards, counts, known)
+    if reason is not None:
+        yield f"the run would be refused: {reason}"

@@ -1,0 +1,40 @@
+"""What ran, what was rejected, what is late: read from the state store and the warehouse for people and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rowferry.delivery.runs import Head, Run
+from rowferry.stores.port import Store
+from rowferry.syncs import tables
+from rowferry.warehouse.port import Warehouse
+
+_SHOWN = 50
+
+
+def latest_runs(store: Store, warehouse: Warehouse, syncs: Iterable[str]) -> list[dict[str, Any]]:
+    """Runs, newest first: each sync's latest as it stands, and those closed before it."""
+    current = [Run(store, name, run).result().to_dict() for name in syncs if (run := Head(store, name).read()) is not None]
+    shown = {run["run"] for run in current}
+    return sorted([*current, *(run for run in _closed(warehouse) if run["run"] not in shown)], key=lambda run: run["run"], reverse=True)
+
+
+def _closed(warehouse: Warehouse) -> Iterator[dict[str, Any]]:
+    if warehouse.columns(tables.RUNS) is None:
+        return
+    names = "run, sync, status, read_rows AS read, unchanged, delivered, rejected, 0 AS pending, requests, resent, started_at, finished_at"
+    for row in warehouse.query(f"SELECT {names} FROM {warehouse.quote(tables.RUNS)} ORDER BY finished_at DESC LIMIT {_SHOWN}"):
+        yield {**row, "started_at": row["started_at"].isoformat(), "finished_at": row["finished_at"].isoformat()}
+
+
+def dead_letters(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """Open dead letters by sync and reason, with how many and since when."""
+    if warehouse.columns(tables.DEAD_LETTERS) is None:
+        return []
+    sql = (
+        "SELECT sync, destination, code, ANY_VALUE(reason) AS reason, COUNT(*) AS letters, MIN(recorded_at) AS since"
+        f" FROM {warehouse.quote(tables.DEAD_LETTERS)} WHERE status = 'open'"
+        f" GROUP BY sync, destination, code ORDER BY letters DESC LIMIT {_SHOWN}"
+    )
+    return [{**row, "rows": row.pop("letters"), "since": row["since"].isoformat()} for row in warehouse.query(sql)]
