@@ -62,7 +62,9 @@ def _read_form(body: bytes) -> Any:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS)
         fields = _unique(pairs)
     except ValueError as error:
-        raise Malformed("the body is not a form") from error
+        raise Malformed("the body is not a form, or names something twice") from error
+    if not fields:
+        raise Malformed("the form is empty")
     return read_json(fields["payload"].encode()) if "payload" in fields else fields
 
 
