@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from rowferry.errors import SettingsError
-from rowferry.settings.webhook import Webhook
-from rowferry.webhooks.hook import check_webhook, hook_of, hooks_of
+from rowferry.webhooks.hook import hook_of, hooks_of
 from rowferry.webhooks.port import Call
 from rowferry.webhooks.routes import MAX_NOTICES, Rows
 from support.senders import webhook
@@ -139,29 +138,33 @@ def test_a_body_that_is_a_list_can_be_told_of() -> None:
     assert _rows([{"notify": {"to": "ops", "text": "{{ body|length }}"}}], [1, 2, 3])[0].rows == ({"text": "3"},)
 
 
-def test_mistakes_in_the_settings_are_all_told() -> None:
-    """Each wrong expression with its own place; an empty secret too, when the value is known."""
-    routes: list[dict[str, Any]] = [
-        {"when": "a[", **_send({"x": "y y", "z": "ok"})},
+def test_an_empty_secret_is_a_mistake_in_the_settings() -> None:
+    """Whoever finds a hook without a secret could sign for it: nothing starts."""
+    hooks = {"good": webhook("stripe", [_send({"x": "y"})]), "blank": webhook("basic", [_send({"x": "y"})], {"one": "\n"})}
+    with pytest.raises(SettingsError) as error:
+        hooks_of(hooks)
+    assert [problem.path for problem in error.value.problems] == ["webhooks.blank.verify"]
+
+
+def test_a_line_end_is_not_part_of_a_secret() -> None:
+    """Secrets stored with `echo` have one."""
+    assert hook_of("any", webhook("github", [_send({"x": "y"})], {"one": "abc\n"})).proof.secrets == (b"abc",)
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        {"when": "a[", **_send({"x": "y"})},
+        _send({"x": "y y"}),
+        _send({"x": "y"}, each="]["),
         {"notify": {"to": "ops", "text": "{{ open"}},
         {"notify": {"to": "ops", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "{{ x() }}"}}]}},
-        _send({"x": "y"}, each="]["),
-    ]
-    with pytest.raises(SettingsError) as error:
-        hooks_of({"any": webhook("stripe", routes, {"one": "\n"}, verify={"id_path": "((("})})
-    assert [problem.path for problem in error.value.problems] == [
-        "webhooks.any.verify.id_path", "webhooks.any.routes.0.when", "webhooks.any.routes.0.send", "webhooks.any.routes.1.notify",
-        "webhooks.any.routes.2.notify", "webhooks.any.routes.3.send", "webhooks.any.verify",
-    ]  # fmt: skip
-    assert "map.x" in error.value.problems[2].problem
-    assert "block 0" in error.value.problems[4].problem
-
-
-def test_settings_are_checked_without_secrets() -> None:
-    """`rowferry check` runs where no secret can be read."""
-    routes = [{"when": "type ==", **_send({"x": "y"})}]
-    unresolved = Webhook.model_validate({"verify": {"scheme": "github", "secret": "secret:gh"}, "routes": routes})
-    assert [problem.path for problem in check_webhook("webhooks.gh", unresolved)] == ["webhooks.gh.routes.0.when"]
+    ],
+)
+def test_a_wrong_expression_is_a_value_error(route: dict[str, Any]) -> None:
+    """A hook is compiled whole before it takes its first call."""
+    with pytest.raises(ValueError, match=r"JMESPath|template"):
+        hook_of("any", webhook("stripe", [route]))
 
 
 def test_the_id_as_the_settings_say() -> None:

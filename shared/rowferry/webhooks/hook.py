@@ -48,61 +48,29 @@ class Hook:
 
 
 def hooks_of(webhooks: Mapping[str, Webhook]) -> dict[str, Hook]:
-    """All webhooks made ready; their secrets have been resolved. Raises `SettingsError` with every problem."""
-    found: dict[str, Hook] = {}
-    problems: list[Problem] = []
-    for name, webhook in webhooks.items():
-        try:
-            found[name] = hook_of(name, webhook)
-        except SettingsError as error:
-            problems += error.problems
-    if problems:
-        raise SettingsError(problems)
+    """All webhooks made ready; their secrets have been resolved. Raises `SettingsError` with every empty secret."""
+    found = {name: hook_of(name, webhook) for name, webhook in webhooks.items()}
+    empty = [hook.name for hook in found.values() if not hook.proof.secrets or not all(secret.strip() for secret in hook.proof.secrets)]
+    if empty:
+        hint = "anybody could sign with it; put its value where it is kept"
+        raise SettingsError([Problem(f"webhooks.{name}.verify", "the secret is empty", hint) for name in empty])
     return found
 
 
 def hook_of(name: str, webhook: Webhook) -> Hook:
-    """One webhook made ready. Raises `SettingsError` for an empty secret or an expression that is none."""
-    problems = check_webhook(f"webhooks.{name}", webhook)
-    proof = _proof(webhook.verify)
-    if not proof.secrets or not all(proof.secrets):
-        problems.append(
-            Problem(f"webhooks.{name}.verify", "the secret is empty", "anybody could sign with it; put its value where it is kept")
-        )
-    if problems:
-        raise SettingsError(problems)
+    """One webhook made ready. Raises `ValueError` for an expression or template that is none, which the
+    check of the settings has found before."""
     verify = webhook.verify
     return Hook(
         name=name,
         scheme=find(verify.scheme),
-        proof=proof,
+        proof=_proof(verify),
         routes=tuple(_route(route) for route in webhook.routes),
         max_body_bytes=webhook.max_body_bytes,
         per_second=webhook.per_second,
         id_header=verify.id_header.lower() if verify.id_header else None,
         id_path=Expression(verify.id_path) if verify.id_path else None,
     )
-
-
-def check_webhook(path: str, webhook: Webhook) -> list[Problem]:
-    """What is wrong with a webhook's expressions and templates; needs no secret. `path` is where it stands."""
-    problems = _problems(f"{path}.verify.id_path", Expression, webhook.verify.id_path)
-    for index, route in enumerate(webhook.routes):
-        here = f"{path}.routes.{index}"
-        problems += _problems(f"{here}.when", Expression, route.when)
-        problems += _problems(f"{here}.send", Send.of, route.send)
-        problems += _problems(f"{here}.notify", _message, route.notify)
-    return problems
-
-
-def _problems(path: str, compile: Any, value: Any) -> list[Problem]:
-    if value is None:
-        return []
-    try:
-        compile(value)
-    except ValueError as error:
-        return [Problem(path, str(error))]
-    return []
 
 
 def _route(route: RouteSettings) -> Route:
