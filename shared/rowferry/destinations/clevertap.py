@@ -20,6 +20,7 @@ import orjson
 from pydantic import Field
 
 from rowferry.destinations import _clevertap_records as records
+from rowferry.destinations._quotes import blanked
 from rowferry.destinations.answers import by_status, json_object
 from rowferry.destinations.port import (
     DELIVERED,
@@ -219,21 +220,12 @@ def _place(entry: dict[str, Any], order: int, listed: int, size: int) -> int | N
 
 def _read_record(entry: dict[str, Any], payload: bytes) -> RowOutcome:
     code = entry["code"] if isinstance(entry.get("code"), int) else 0
-    said = f"CleverTap {code}: {_without_values(_PLACE.sub('', str(entry.get('error', ''))), payload)}"
+    record = orjson.loads(payload)
+    quoted = [record.get(name) for name in (*records.IDENTIFIERS, "value", "profileData", "evtData")]
+    said = f"CleverTap {code}: {blanked(_PLACE.sub('', str(entry.get('error', ''))), quoted)}"
     if code == _SERVER_FAULT:
         return Again(said)
     return Rejected(CODES.get(code, REFUSED), said)
-
-
-def _without_values(text: str, payload: bytes) -> str:
-    """The vendor's text with the row's own values blanked, for it may quote them."""
-    record = orjson.loads(payload)
-    data = record.get("profileData") or record.get("evtData") or {}
-    values = [*data.values(), *(record.get(name, "") for name in (*records.IDENTIFIERS, "value"))]
-    for value in sorted(map(str, values), key=len, reverse=True):
-        if len(value) > 2:  # shorter ones say nothing and would blank the sentence
-            text = text.replace(value, "…")
-    return text[:300]
 
 
 def _read_failure(body: dict[str, Any]) -> Answer:

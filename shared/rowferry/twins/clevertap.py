@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -64,7 +65,6 @@ class CleverTapTwin(Twin):
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     consent: dict[str, str] = field(default_factory=dict)
-    violations: list[str] = field(default_factory=list)
     most_open: int = 0
 
     def __post_init__(self) -> None:
@@ -84,6 +84,11 @@ class CleverTapTwin(Twin):
             with self._counting:
                 self._open -= 1
 
+    def state(self) -> dict[str, Any]:
+        """Counts, the last events, and the profiles seen first."""
+        shown = {"profiles": len(self.profiles), "events": len(self.events), "consent": self.consent}
+        return super().state() | shown | {"last_events": self.events[-50:], "first_profiles": dict(islice(self.profiles.items(), 50))}
+
     def answer(self, call: Call) -> Response:
         """What CleverTap would say; an unknown path answers 200 and nothing, as it does."""
         url = urlsplit(call.path)
@@ -98,6 +103,7 @@ class CleverTapTwin(Twin):
             return _fail(405, "Method not allowed")
         records = _records(call)
         if isinstance(records, Response):
+            self._note(True, "a body that is not 1 to 1,000 records")
             return records
         dry = parse_qs(url.query).get("dryRun") == ["1"]
         refused = [found for index, record in enumerate(records) if (found := self._try(take, record, index, dry))]
