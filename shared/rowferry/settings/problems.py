@@ -13,6 +13,8 @@ from pydantic_core import ErrorDetails
 from rowferry.errors import Problem
 
 _SENSITIVE = re.compile(r"(?i)api_?key|secret|token|passw|passcode|passphrase|credential|private|signature|webhook_url|\burl$|auth")
+# How keys of well-known services begin, and addresses with something in them.
+_TOKEN = re.compile(r"(?i)(\b|_)(sk|pk|rk|whsec|xox[a-z]|ghp|akia|eyj)[_-]?(?=\w*\d)\w{8,}|bearer\s|basic\s|://")
 _KINDS = {
     "string_type": "a text",
     "int_type": "a whole number",
@@ -73,16 +75,17 @@ def _shown_text(text: str, path: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a text can hardly be a secret: a few short words, each of letters, or of few digits."""
-    if len(text) > 60 or not re.fullmatch(r"[\w .,:*/{}%<>=+-]+", text, re.ASCII):
+    """Whether a text can hardly be a secret: a few short words of letters, or of few digits."""
+    if len(text) > 60 or _TOKEN.search(text) or not re.fullmatch(r"[\w .,:*/{}%<>=+-]+", text, re.ASCII):
         return False
-    if re.search(r"(?i)\b(sk|pk|rk|whsec|xox[a-z]|ghp|akia|eyj)[_-]|bearer|basic |://", text):
-        return False
-    return all(len(word) <= 24 and _digits(word) <= 4 for word in re.split(r"[ ,:/{}<>=+]+|(?<=[a-z])[_-](?=[a-z])", text))
+    words = re.split(r"[ .,:/{}<>=+%*_-]+", text)
+    return all(len(word) <= (16 if word.isalpha() else 6) for word in words)
 
 
-def _digits(word: str) -> int:
-    return sum(character.isdigit() for character in word) if re.search("[A-Za-z]", word) else len(word) // 3
+def hidden_key(key: str) -> str:
+    """A key for a path: as it is, or … when it looks like a secret in the wrong place."""
+    looks_secret = _TOKEN.search(key) or (len(key) >= 20 and sum(character.isdigit() for character in key) >= 4)
+    return "…" if looks_secret or len(key) > 300 or not key.isprintable() else key or "''"
 
 
 def to_problems(error: ValidationError, data: Any, prefix: str, model: type[BaseModel]) -> list[Problem]:
@@ -102,18 +105,13 @@ def _below(prefix: str, path: Sequence[str | int], problem: Problem) -> Problem:
     return Problem(".".join(hidden_key(part) if part != prefix else part for part in parts), problem.problem, problem.hint)
 
 
-def hidden_key(key: str) -> str:
-    """A key for a path: as it is, or … when it looks like a secret in the wrong place."""
-    return key if len(key) <= 64 and (_is_plain(key) or re.fullmatch(r"[A-Za-z]+(_[A-Za-z0-9]{1,12})*", key)) else "…"
-
-
 def _problem(detail: ErrorDetails, path: Sequence[str | int], value: Any, model: type[BaseModel]) -> Problem:
     """One of pydantic's errors in our words; its path is filled in by the caller."""
     kind, found = detail["type"], shown(value, ".".join(str(part) for part in path))
     if kind == "missing":
         return Problem("", "is missing", _describe(model, path))
     if kind == "extra_forbidden":
-        return Problem("", "is not a key here", suggest(str(path[-1]), _keys_at(model, path[:-1])))
+        return Problem("", "is not a key here", suggest("".join(map(str, path[-1:])), _keys_at(model, path[:-1])))
     if kind == "literal_error":
         return Problem("", f"{found} is not allowed", suggest(value, re.findall(r"'([^']*)'", detail["ctx"]["expected"])))
     return Problem("", _sentence(detail, value, found))
@@ -123,27 +121,31 @@ def _sentence(detail: ErrorDetails, value: Any, found: str) -> str:
     if detail["type"] in _KINDS:
         return f"is {found}, expected {_KINDS[detail['type']]}"
     if detail["type"] == "value_error":
-        message = _without_quotes(str(detail["ctx"]["error"]), value)
+        message = without_quotes(str(detail["ctx"]["error"]), value)
         return message if found in _UNSHOWN else f"{found}: {message}"
     return f"is {found}: {re.sub('^(Input|Value|String|List|Tuple|Dictionary) should', 'must', detail['msg'])}"
 
 
-def _without_quotes(message: str, value: Any) -> str:
-    """The message of a validator; what it quotes of a text that is not to be shown is left out."""
+def without_quotes(message: str, value: Any) -> str:
+    """The message of a library or validator; what it quotes of a text that is not to be shown is left out."""
     if not isinstance(value, str) or _is_plain(value):
         return message
-    return re.sub(r"""(['"`])(.*?)\1""", lambda quoted: "this" if quoted[2] in value else quoted[0], message)
+    if len(value) > 3:
+        message = message.replace(value, "…")
+    return re.sub(r"""(['"`])(.+?)\1""", lambda quoted: quoted[0] if _is_plain(quoted[2]) or quoted[2] not in value else "…", message)
 
 
 def _path(detail: ErrorDetails, data: Any) -> list[str | int]:
     """The error's place without pydantic's own marks (names of union members), by walking the data."""
     path: list[str | int] = []
-    *parts, last = [part for part in detail["loc"] if not (isinstance(part, str) and part.startswith(("<", "[")))] or [""]
-    for part in parts:
+    parts = [part for part in detail["loc"] if not (isinstance(part, str) and part.startswith(("<", "[")))]
+    for index, part in enumerate(parts):
         if _has(data, part):
             data = data[part]
             path.append(part)
-    return [*path, last] if last != "" and (_has(data, last) or detail["type"] == "missing") else path
+        elif detail["type"] == "missing" and index == len(parts) - 1:
+            path.append(part)
+    return path
 
 
 def _has(data: Any, part: str | int) -> bool:

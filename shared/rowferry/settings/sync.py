@@ -207,8 +207,8 @@ class Sync(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _default_action(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "action" not in value and value.get("send") in _DEFAULT_ACTIONS:
-            return {**value, "action": _DEFAULT_ACTIONS[value["send"]]}
+        if isinstance(value, dict) and "action" not in value and (action := _DEFAULT_ACTIONS.get(str(value.get("send")))):
+            return {**value, "action": action}
         return value
 
     def conflicts(self) -> Iterator[Problem]:

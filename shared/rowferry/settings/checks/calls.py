@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from rowferry.errors import Problem
 from rowferry.settings.checks.scope import Scope, check_cron
 from rowferry.settings.checks.syncs import map_problems
+from rowferry.settings.problems import without_quotes
 from rowferry.settings.webhook import RouteNotify, RouteSend
 
 
@@ -32,7 +34,7 @@ def _check_notice(scope: Scope, notify: RouteNotify, path: str) -> Iterator[Prob
         try:
             Blocks(notify.blocks)
         except ValueError as error:
-            yield Problem(f"{path}.blocks", str(error))
+            yield Problem(f"{path}.blocks", without_quotes(str(error), str(notify.blocks)))
 
 
 def _check_send(scope: Scope, send: RouteSend, path: str) -> Iterator[Problem]:
@@ -53,7 +55,10 @@ def _check_expression(text: str | None, path: str) -> Iterator[Problem]:
         if text is not None:
             Expression(text)
     except ValueError as error:
-        yield Problem(path, str(error), "see jmespath.org; a constant is written 'text' or `5`")
+        column = re.search(r"at column (\d+)", str(error))  # the library's own words repeat the whole expression
+        unknown = re.search(r"has no function (\w+)", str(error))
+        where = f": it goes wrong at column {int(column[1]) + 1}" if column else f": it {unknown[0]}" if unknown else ""
+        yield Problem(path, f"is not JMESPath{where}", "see jmespath.org; a constant is written 'text' or `5`")
 
 
 def _check_template(text: str | None, path: str) -> Iterator[Problem]:
@@ -63,7 +68,7 @@ def _check_template(text: str | None, path: str) -> Iterator[Problem]:
         if text is not None:
             Template(text)
     except ValueError as error:
-        yield Problem(path, str(error), "values stand in {{ }}, e.g. {{ data.object.customer }}")
+        yield Problem(path, without_quotes(str(error), text), "values stand in {{ }}, e.g. {{ data.object.customer }}")
 
 
 def check_alerts(scope: Scope) -> Iterator[Problem]:
