@@ -16,6 +16,7 @@ from rowferry.destinations.values import dumps, identity, instant, iso, number, 
 from rowferry.errors import Problem, RowRejected
 
 if TYPE_CHECKING:
+    from rowferry.destinations._braze_values import ToJson
     from rowferry.destinations.braze import BrazeSettings
 
 # ── Who a row is for ────────────────────────────────────────────────────────────────────────
@@ -57,6 +58,8 @@ def _who(fields: Fields, by: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _short_identity(value: Any, name: str) -> str:
+    if type(value) is str and len(value) <= 246 and value.strip():  # at most 4 bytes each: the usual case, without counting them
+        return value
     found = identity(value, name)
     if len(found.encode("utf-8", "replace")) > 987:  # EXTERNAL_USER_ID_TOO_LARGE [track]; the others get the same bound
         raise RowRejected("identifier_too_long", f"{name} has more than the 987 bytes that Braze takes")
@@ -72,21 +75,27 @@ def _flags(by: tuple[str, ...], settings: BrazeSettings) -> dict[str, Any]:
 
 
 def profile(fields: Fields, settings: BrazeSettings) -> bytes:
-    """An attributes object [attr]; None removes an attribute. Raises `RowRejected`."""
-    names = tuple(fields)
-    by = _identified_by(names)
-    _require_good_names("profile", names, settings.near_duplicates == "fail")
+    """An attributes object [attr]; None removes an attribute [std, custom]. Raises `RowRejected`."""
+    by, attributes = _profile_layout(tuple(fields), settings.near_duplicates == "fail")
     document = _who(fields, by) | _flags(by, settings)
-    for name, value in fields.items():
-        if name in by:
-            continue
+    for name, standard in attributes:
+        value = fields[name]
         if value is None:
-            document[name] = None  # removes the attribute [std, custom]
-        elif (standard := values.STANDARD.get(name)) is not None:
-            document[name] = standard.to_json(value, name)
-        else:
+            document[name] = None
+        elif standard is None:
             document[name] = values.attribute(value, name, settings.array_items)
+        else:
+            document[name] = standard(value, name)
     return dumps(document)
+
+
+@lru_cache(maxsize=1024)
+def _profile_layout(names: tuple[str, ...], near_duplicates: bool) -> tuple[tuple[str, ...], tuple[tuple[str, ToJson | None], ...]]:
+    """What rows of these names have in common: who they are for, and each attribute with its standard's way to JSON."""
+    by = _identified_by(names)
+    _require_good_names("profile", names, near_duplicates)
+    attributes = [name for name in names if name not in by]
+    return by, tuple((name, values.STANDARD[name].to_json if name in values.STANDARD else None) for name in attributes)
 
 
 def event(fields: Fields, settings: BrazeSettings) -> bytes:

@@ -15,7 +15,7 @@ from datetime import date, datetime
 from typing import Any
 
 from rowferry.destinations.port import Value
-from rowferry.destinations.values import dumps, iso, plain
+from rowferry.destinations.values import dumps, iso, number, plain
 from rowferry.errors import Problem, RowRejected
 
 MAX_TEXT = 255  # characters of a string or a key, cut or dropped beyond [types, event]; for a name at top level taken as well
@@ -55,17 +55,15 @@ def text(value: Value, name: str, limit: int = MAX_TEXT) -> str:
 
 def attribute(value: Value, name: str, array_items: int) -> Any:
     """A custom attribute's value as JSON. Raises `RowRejected` for what Braze would cut, drop or misread."""
-    if type(value) is str and len(value) <= MAX_TEXT:  # most values of most rows
-        return value
     if isinstance(value, str):
-        return text(value, name)
+        return value if len(value) <= MAX_TEXT else text(value, name)
+    if isinstance(value, float):
+        return number(value, name)
     if isinstance(value, list):
         return _array(value, name, array_items)
     if isinstance(value, dict):
         return _object(value, name, array_items)
-    if isinstance(value, date):
-        return _time(value, name)
-    return plain(value, name)
+    return _time(value, name) if isinstance(value, date) else plain(value, name)
 
 
 def property_(value: Value, name: str) -> Any:
@@ -144,12 +142,15 @@ def _no_time(_value: date, name: str) -> Any:
 # ── Standard attributes [std] ───────────────────────────────────────────────────────────────
 
 
+ToJson = Callable[[Value, str], Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Standard:
     """One of Braze's own fields: the BigQuery types that fit, and the way to its JSON."""
 
     types: frozenset[str]
-    to_json: Callable[[Value, str], Any]
+    to_json: ToJson
 
 
 def _texts(limit: int = MAX_TEXT) -> Standard:
@@ -200,7 +201,7 @@ def flag(value: Value, name: str) -> bool:
     raise RowRejected("wrong_type", f"{name} must be BOOL")
 
 
-def _shaped(kind: type) -> Callable[[Value, str], Any]:
+def _shaped(kind: type) -> ToJson:
     def to_json(value: Value, name: str) -> Any:
         if isinstance(value, kind):
             return plain(value, name)

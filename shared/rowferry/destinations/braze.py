@@ -210,7 +210,7 @@ def _read_fallback(response: Response, batch: Sequence[bytes], settings: BrazeSe
     if not isinstance(answer, Settled):
         return answer
     found |= {start + index: outcome for index, outcome in enumerate(answer.outcomes) if isinstance(outcome, Rejected)}
-    return _fall_back(batch, settings, array, start + rows, settings.batch_rows, found)
+    return _fall_back(batch, settings, array, start + rows, min(settings.batch_rows, rows * 2), found)
 
 
 def _probe(settings: BrazeSettings) -> Request:
