@@ -1,0 +1,130 @@
+"""The ledger of files: what was loaded, skipped or put into quarantine, and what is known of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from rowferry.loads.statements import FEED_COLUMNS, LOADS, REJECTED_CELLS
+from rowferry.warehouse.port import Param, TableShape, Warehouse
+from rowferry.warehouse.statements import render
+
+_TABLES = {
+    LOADS: TableShape(
+        {
+            "file": "STRING",
+            "version": "STRING",
+            "feed": "STRING",
+            "table_name": "STRING",
+            "status": "STRING",
+            "row_count": "INT64",
+            "rejected_rows": "INT64",
+            "rejected_cells": "INT64",
+            "code": "STRING",
+            "reason": "STRING",
+            "contract": "STRING",
+            "size_bytes": "INT64",
+            "file_updated_at": "TIMESTAMP",
+            "loaded_at": "TIMESTAMP",
+        },
+        partition_by="loaded_at",
+        cluster_by=("file",),
+    ),
+    REJECTED_CELLS: TableShape(
+        {
+            "file": "STRING",
+            "line": "INT64",
+            "column": "STRING",
+            "value": "STRING",
+            "reason": "STRING",
+            "feed": "STRING",
+            "table_name": "STRING",
+            "version": "STRING",
+            "row_loaded": "BOOL",
+            "loaded_at": "TIMESTAMP",
+        },
+        partition_by="loaded_at",
+        cluster_by=("file",),
+    ),
+    FEED_COLUMNS: TableShape(
+        {"table_name": "STRING", "name": "STRING", "known_as": "STRING", "kinds": "INT64", "learned_at": "TIMESTAMP"},
+        cluster_by=("table_name",),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file's row in the ledger. `status` is loaded, skipped or quarantined; `contract` tells
+    whether a file in quarantine was judged by the settings of today."""
+
+    version: str
+    status: str
+    table_name: str | None
+    row_count: int
+    rejected_rows: int
+    rejected_cells: int
+    code: str | None
+    reason: str | None
+    contract: str
+    loaded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KnownColumn:
+    """An undeclared column of a table: its name in the files, and what all its values look like."""
+
+    name: str
+    known_as: str
+    kinds: int
+
+
+class Ledger:
+    """Reads the ledger; what is written to it goes with the rows, in one transaction (see `load`)."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+        self._made = False
+        self._lock = Lock()
+
+    def make(self) -> None:
+        """Make the ledger's tables, once for this object."""
+        with self._lock:
+            if not self._made:
+                for table, shape in _TABLES.items():
+                    self._warehouse.create(table, shape)
+                self._made = True
+
+    def find(self, file: str) -> list[Entry]:
+        """What is known of a file, the newest first, all its versions."""
+        self.make()
+        sql = render("load_find", loads=self._warehouse.quote(LOADS))
+        return [Entry(**row) for row in self._warehouse.query(sql, {"file": Param("STRING", file)})]
+
+    def known_columns(self, table: str) -> list[KnownColumn]:
+        """The undeclared columns that earlier files brought to a table."""
+        self.make()
+        sql = render("load_known_columns", feed_columns=self._warehouse.quote(FEED_COLUMNS))
+        return [KnownColumn(**row) for row in self._warehouse.query(sql, {"table_name": Param("STRING", table)})]
+
+    def newest_replacement(self, table: str) -> datetime | None:
+        """When the newest file was written that filled a table."""
+        self.make()
+        sql = render("load_newest", loads=self._warehouse.quote(LOADS))
+        found = list(self._warehouse.query(sql, {"table_name": Param("STRING", table)}))
+        return found[0]["file_updated_at"] if found else None
+
+    def record_sql(self) -> str:
+        """The statement that writes a file's row; `record_params` are its parameters."""
+        return render("load_record", loads=self._warehouse.quote(LOADS))
+
+
+def record_params(values: Mapping[str, Any]) -> dict[str, Param]:
+    """The parameters of the ledger's row, typed as its columns are; the file's is @ledger_file. What
+    `values` lacks is NULL."""
+    columns = _TABLES[LOADS].columns
+    found = {name: Param(kind, values.get(name)) for name, kind in columns.items()}
+    return {("ledger_file" if name == "file" else name): param for name, param in found.items()}

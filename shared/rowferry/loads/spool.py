@@ -1,0 +1,78 @@
+"""Rows that were read here, as a CSV the warehouse loads: every cell quoted, so that NULL and '' stay apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rowferry.loads.csvrows import Cells
+from rowferry.loads.textvalues import to_text
+
+_ROWS_AT_ONCE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A spool file: its columns' names in the source, and the physical line of each row as last column."""
+
+    path: Path
+    names: tuple[str, ...]
+    rows: int
+
+
+def spool_cells(rows: Iterable[tuple[int, Cells]], names: Sequence[str], path: Path) -> Spooled:
+    """Write rows that have a cell for each name."""
+    count = _write(path, (_line([*cells, str(line)]) for line, cells in rows))
+    return Spooled(path, tuple(names), count)
+
+
+def spool_records(open_rows: Callable[[], Iterator[tuple[int, Mapping[str, Any]]]], path: Path) -> Spooled:
+    """Write records that may each have other names; a name that a record lacks is NULL.
+
+    The first record's names are taken for all. Where that proves wrong, all are read once more.
+    """
+    names = {name: None for _, record in _first(open_rows()) for name in record}
+    grown = dict(names)
+    count = _write(path, _record_lines(open_rows(), names, grown))
+    if len(grown) > len(names):
+        count = _write(path, _record_lines(open_rows(), grown, grown))
+    return Spooled(path, tuple(grown), count)
+
+
+def _first(rows: Iterator[tuple[int, Mapping[str, Any]]]) -> list[tuple[int, Mapping[str, Any]]]:
+    return [row for row in [next(rows, None)] if row is not None]
+
+
+def _record_lines(rows: Iterator[tuple[int, Mapping[str, Any]]], names: Mapping[str, None], grown: dict[str, None]) -> Iterator[str]:
+    """Lines with a cell for each of `names`; what else turns up is added to `grown`."""
+    known = names.keys()
+    for line, record in rows:
+        if not record.keys() <= known:
+            grown.update(dict.fromkeys(record))
+        yield _line([*[to_text(record.get(name)) for name in known], str(line)])
+
+
+def _line(cells: Cells) -> str:
+    return ",".join(["" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in cells])
+
+
+def _write(path: Path, lines: Iterator[str]) -> int:
+    count = 0
+    block: list[str] = []
+    with path.open("wb") as file:
+        for line in lines:
+            block.append(line)
+            if len(block) == _ROWS_AT_ONCE:
+                count += _flush(file.write, block)
+        count += _flush(file.write, block)
+    return count
+
+
+def _flush(write: Callable[[bytes], int], block: list[str]) -> int:
+    count = len(block)
+    if block:
+        write(("\n".join(block) + "\n").encode("utf-8", "replace"))
+        block.clear()
+    return count

@@ -1,0 +1,181 @@
+"""A file's rows in a staging table, every cell as text in columns c_0, c_1 … The file itself is not changed.
+
+A clean CSV goes straight into the warehouse, which reads it far faster than Python. Everything else
+(other formats and encodings, archives) is read here and handed over as a CSV, with the physical
+line of each row beside it; so is a CSV once some cell of it was refused, since a person who has to
+correct it needs the line.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any, Literal
+
+from rowferry.errors import FileRejected
+from rowferry.feeds.contract import Contract
+from rowferry.loads.csvrows import Cells, CsvDialect, read_rows
+from rowferry.loads.jsonrows import read_json_array, read_json_lines
+from rowferry.loads.limits import DEFAULT_LIMITS, MIB, FileLimits
+from rowferry.loads.sniff import Sniffed, sniff
+from rowferry.loads.spool import Spooled, spool_cells, spool_records
+from rowferry.loads.statements import LINE
+from rowferry.loads.textvalues import flatten
+from rowferry.loads.unpack import unpack
+from rowferry.stores.port import Object, Store
+from rowferry.warehouse.port import CsvFile, LoadFailed, LoadSource, Warehouse
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_UTF8 = ("utf-8", "utf-8-sig")
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A staging table: the names its columns have in the file, its rows, whether it knows their lines.
+
+    `title` is what stood alone on the first line, where CleverTap writes the event's true name.
+    """
+
+    table: str
+    names: tuple[str, ...]
+    rows: int
+    has_lines: bool
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """Puts one object of a store into a staging table. `job` names the work for the warehouse."""
+
+    store: Store
+    warehouse: Warehouse
+    object: Object
+    contract: Contract
+    table: str
+    job: str
+    limits: FileLimits = DEFAULT_LIMITS
+
+    def look(self) -> Sniffed:
+        """What the file is. Raises `FileRejected`, and `NotFound` when this version is gone."""
+        with closing(self._open()) as stream:
+            return sniff(stream, self.object.size_bytes, self.contract.settings.encoding, self.contract.settings.format, self.limits)
+
+    def stage(self, found: Sniffed, *, with_lines: bool = False) -> Staged:
+        """Load the file into the staging table. Raises `FileRejected`, and `NotFound` when it is gone."""
+        if found.kind == "empty":
+            return Staged(self.table, (), 0, has_lines=False)
+        try:
+            if found.kind == "csv" and not with_lines and found.compression in (None, "gzip") and found.encoding in _UTF8:
+                return self._load_directly(found)
+            return self._load_spooled(found)
+        except LoadFailed as error:
+            raise FileRejected("bad_csv" if found.kind == "csv" else "unreadable", error.reason) from None
+
+    def _load_directly(self, found: Sniffed) -> Staged:
+        with closing(self._rows_of_csv(found)) as rows:
+            names, skip = self._read_header(rows)
+        shape = CsvFile(
+            columns=[f"c_{place}" for place in range(len(names))],
+            delimiter=self.contract.settings.delimiter,
+            quote=self.contract.settings.quote,
+            skip_lines=skip,
+        )
+        with self._source(found) as source:
+            count = self.warehouse.load_csv(source, self.table, shape, job=self.job)
+        return Staged(self.table, names, count, has_lines=False)
+
+    def _load_spooled(self, found: Sniffed) -> Staged:
+        with TemporaryDirectory(prefix="rowferry-load-") as folder:
+            spooled = self._spool(found, Path(folder) / "rows.csv")
+            columns = [*(f"c_{place}" for place in range(len(spooled.names))), LINE]
+            source = LoadSource(path=str(spooled.path))
+            count = self.warehouse.load_csv(source, self.table, CsvFile(columns, skip_lines=0), job=f"{self.job}-lines")
+        if count != spooled.rows:
+            raise FileRejected("unreadable", f"{spooled.rows} rows were read and {count} arrived; please report this")
+        return Staged(self.table, spooled.names, count, has_lines=True, title=found.title)
+
+    def _spool(self, found: Sniffed, path: Path) -> Spooled:
+        if found.kind == "csv":
+            with closing(self._rows_of_csv(found)) as rows:
+                names, _ = self._read_header(rows)
+                return spool_cells(_even(rows, len(names)), names, path)
+        return spool_records(lambda: self._records(found), path)
+
+    def _records(self, found: Sniffed) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        nests = self.contract.nests
+        for plain in self._plain():
+            rows = (
+                read_json_array(plain, found.encoding, self.limits.row_bytes)
+                if found.kind == "json"
+                else read_json_lines(plain, found.encoding, found.bare_lines, self.limits.row_bytes)
+            )
+            for line, record in rows:
+                yield line, dict(flatten(record, nests)) if nests else record
+
+    def _rows_of_csv(self, found: Sniffed) -> Generator[tuple[int, Cells], None, None]:
+        settings = self.contract.settings
+        dialect = CsvDialect(settings.delimiter, settings.quote, found.encoding, settings.skip_lines, self.limits.row_bytes)
+        header: Cells | None = None
+        for plain in self._plain():
+            rows = read_rows(plain, dialect)
+            first = next(rows, None)
+            if header is not None and settings.header and first is not None and first[1] != header:
+                raise FileRejected("mixed_archive", "the files in the archive have different headers; deliver them one by one")
+            if first is not None and (header is None or not settings.header):
+                yield first
+            header = header or (first[1] if first else None)
+            yield from rows
+
+    def _read_header(self, rows: Iterator[tuple[int, Cells]]) -> tuple[tuple[str, ...], int]:
+        """The names of a CSV's columns, and the physical lines to skip to come to its first row."""
+        settings = self.contract.settings
+        if not settings.header:
+            return tuple(settings.columns), settings.skip_lines
+        first = next(rows, None)
+        if first is None:
+            return (), settings.skip_lines
+        line, cells = first
+        names = tuple(cell or "" for cell in cells)
+        return names, line + sum(len(_LINE_END.findall(name)) for name in names)
+
+    def _plain(self) -> Iterator[IO[bytes]]:
+        with closing(self._open()) as stream:
+            for plain in unpack(stream, self.object.size_bytes, self.limits):
+                with closing(plain):
+                    yield plain
+
+    def _open(self) -> IO[bytes]:
+        return self.store.open(self.object.key, self.object.version)
+
+    @contextmanager
+    def _source(self, found: Sniffed) -> Iterator[LoadSource]:
+        """The bytes where the warehouse can get at them: where they lie, else as a copy on this machine."""
+        compression: Literal["gzip"] | None = "gzip" if found.compression == "gzip" else None
+        path = self.store.path(self.object.key)
+        if path is not None:
+            yield LoadSource(path=str(path), compression=compression)
+        elif self.warehouse.engine == "bigquery" and self.store.url.startswith("gs://") and _can_be_named(self.object.key):
+            yield LoadSource(uri=self.store.uri(self.object.key), compression=compression)
+        else:
+            with ExitStack() as stack:
+                copy = Path(stack.enter_context(TemporaryDirectory(prefix="rowferry-load-"))) / "file"
+                with closing(self._open()) as stream, copy.open("wb") as file:
+                    shutil.copyfileobj(stream, file, MIB)
+                yield LoadSource(path=str(copy), compression=compression)
+
+
+def _can_be_named(key: str) -> bool:
+    """BigQuery takes `*` for a wildcard and several slashes for one (cloud.google.com/bigquery/docs/batch-loading-data)."""
+    return "*" not in key and "//" not in key
+
+
+def _even(rows: Iterator[tuple[int, Cells]], width: int) -> Iterator[tuple[int, Cells]]:
+    for line, cells in rows:
+        if len(cells) != width:
+            raise FileRejected("bad_csv", f"line {line}: expected {width} columns, found {len(cells)}")
+        yield line, cells

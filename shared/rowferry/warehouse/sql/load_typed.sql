@@ -1,0 +1,27 @@
+-- A file's rows as the text they came as (t_…), as values (v_…), and whether each cell is bad: it
+-- holds something that its type can't. `is_dropped` rows are not loaded.
+SELECT
+  *,
+  {{ dropped }} AS is_dropped
+FROM (
+  SELECT
+    *,
+    {% for column in columns if column.bad %}
+    {{ column.bad }} AS {{ column.bad_name }},
+    {% endfor %}
+  FROM (
+    SELECT
+      *,
+      {% for column in columns %}
+      {{ column.value }} AS {{ column.value_name }},
+      {% endfor %}
+    FROM (
+      SELECT
+        {% for column in columns %}
+        {{ column.text }} AS {{ column.text_name }},
+        {% endfor %}
+        {{ line }} AS line
+      FROM {{ staging | table }}
+    ) AS texts
+  ) AS casted
+) AS judged
