@@ -22,7 +22,7 @@ from rowferry.webhooks.hook import hooks_of
 from rowferry.webhooks.port import Answer, Call
 from rowferry.webhooks.relay import Relay
 from support.killing import DownStore, Killed, MortalStore
-from support.outbox import relayed
+from support.relayed import relayed
 from support.senders import call, webhook
 
 CLOCK = ManualClock()

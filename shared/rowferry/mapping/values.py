@@ -14,8 +14,23 @@ Decode = Callable[[Any], Any]
 
 
 def to_json(value: Any) -> bytes:
-    """`value` (a row, or what a warehouse gave) as JSON that `decoder` can read back by type."""
-    return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+    """`value` (a row, or what a warehouse gave) as JSON that `decoder` can read back by type.
+
+    Integers beyond 64 bits become text, which keeps their digits. Raises `TypeError` for what JSON can't hold.
+    """
+    try:
+        return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+    except orjson.JSONEncodeError:  # it takes no such integers, and does not ask `default` about them
+        return orjson.dumps(_without_long_integers(value), default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+
+
+def _without_long_integers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_long_integers(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_long_integers(part) for part in value]
+    is_long = isinstance(value, int) and not -(2**63) <= value < 2**64
+    return str(value) if is_long else value
 
 
 def _plain(value: Any) -> Any:
@@ -24,7 +39,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, int):
-        return str(int(value))  # beyond 64 bits, which JSON writers here do not take
+        return int(value)  # an enum or other kind of int
     if isinstance(value, str):
         return str(value)
     raise TypeError(f"a {type(value).__name__} can't be written as JSON")

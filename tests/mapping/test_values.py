@@ -1,0 +1,22 @@
+"""Values on their way through JSON."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from rowferry.mapping import values
+
+
+def test_integers_beyond_64_bits_keep_their_digits() -> None:
+    """A webhook may hold any number; as text it is still the same one, and what fits stays a number."""
+    row = ["id", {"a": [2**64, -(2**63) - 1, 2**64 - 1, -(2**63), True]}, (10**30,)]
+    found = orjson.loads(values.to_json(row))
+    assert found == ["id", {"a": [str(2**64), str(-(2**63) - 1), 2**64 - 1, -(2**63), True]}, [str(10**30)]]
+
+
+def test_what_json_can_not_hold_is_a_type_error() -> None:
+    """Half a character is no text, also beside a number that had to be rewritten."""
+    for value in ("\ud800", [2**70, "\ud800"], object()):
+        with pytest.raises(TypeError):
+            values.to_json(value)
