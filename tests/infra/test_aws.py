@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from support.pipelines import read_pipelines, write_pipelines
-from support.terraform import INFRA, Terraform, need_plugins
+from support.needs import NEEDS, make_build, wanted_deployments, wanted_references
+from support.pipelines import write_pipelines
+from support.terraform import Resources, Terraform, need_plugins, of_type
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 STATE, EXPORTS = "arn:aws:s3:::acme-state", "arn:aws:s3:::acme-exports"
-State = dict[str, dict[str, Any]]
 
 MOCKS = """
 mock_provider "aws" {
@@ -34,15 +33,6 @@ mock_provider "aws" {
 }
 run "everything" {}
 """
-
-
-def make_build(folder: Path) -> Path:
-    """Stand-ins for the packages: Terraform only takes their hashes here."""
-    folder.mkdir()
-    (folder / "build.json").write_text(json.dumps({"python": "3.12"}))
-    for package in {need["package"] for need in yaml.safe_load((INFRA / "needs.yaml").read_text()).values()}:
-        (folder / f"{package}.zip").write_bytes(package.encode())
-    return folder
 
 
 def over(folder: Path, **changes: Any) -> Terraform:
@@ -63,7 +53,7 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
 
 
 @pytest.fixture(scope="module")
-def state(terraform: Terraform) -> State:
+def state(terraform: Terraform) -> Resources:
     """Everything as it would stand after an apply; each secret has an ARN of its own."""
     secrets = ("braze-key", "ct-passcode", "slack-ops", "shop-url", "ledger-url", "stripe-whsec", "stripe-whsec-old")
     overrides = "".join(
@@ -78,15 +68,10 @@ def secret_arn(name: str) -> str:
     return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-AbCdEf"
 
 
-def of_type(state: State, kind: str) -> State:
-    """The resources of one type, by address."""
-    return {address: values for address, values in state.items() if f"{kind}." in address and not address.startswith("data.")}
-
-
-def policies(state: State) -> dict[str, list[dict[str, Any]]]:
+def policies(state: Resources) -> dict[str, list[dict[str, Any]]]:
     """Each function's policy statements, by the deployment's name."""
     return {
-        address.split('"')[1]: json.loads(values["policy"])["Statement"]
+        address.split('"')[1]: json.loads(values["policy"])["Resourcesment"]
         for address, values in of_type(state, "aws_iam_role_policy").items()
         if address.startswith("module.function")
     }
@@ -100,55 +85,21 @@ def test_validates(terraform: Terraform) -> None:
 # ── The walk: what Terraform grants is what the settings and the needs page ask for, exactly ──
 
 
-def wanted_deployments() -> dict[str, tuple[str, str]]:
-    """Deployment → (function, destination), from the settings, without Terraform's help."""
-    needs = yaml.safe_load((INFRA / "needs.yaml").read_text())
-    settings = read_pipelines("s3")
-    found: dict[str, tuple[str, str]] = {}
-    for name, need in needs.items():
-        destinations = settings["destinations"] if need["trigger"] == "destination" else [""]
-        found |= {f"{name}_{destination}" if destination else name: (name, destination) for destination in destinations}
-    return found
-
-
-def references(part: Any, kind: str) -> set[str]:
-    """Names of all `secret:` or `env:` references in a part of the settings."""
-    if isinstance(part, dict):
-        return {name for value in part.values() for name in references(value, kind)}
-    if isinstance(part, list):
-        return {name for value in part for name in references(value, kind)}
-    return {part.removeprefix(f"{kind}:")} if isinstance(part, str) and part.startswith(f"{kind}:") else set()
-
-
-def wanted_references(function: str, destination: str, kind: str) -> set[str]:
-    """What a deployment must be able to resolve, from the settings."""
-    settings = read_pipelines("s3")
-    parts = {
-        "destination": settings["destinations"].get(destination, {}),
-        "databases": settings["databases"],
-        "queues": [settings["databases"][sync["model"]["database"]] for sync in settings["syncs"].values() if sync["send"] == "queue"],
-        "pulls": [settings["destinations"][pull["from"]] for pull in settings["pulls"].values()],
-        "webhooks": settings["webhooks"],
-    }
-    needs = yaml.safe_load((INFRA / "needs.yaml").read_text())[function]
-    return {name for section in needs.get("secrets", ()) for name in references(parts[section], kind)}
-
-
-def test_every_function_is_there_and_no_other(state: State) -> None:
+def test_every_function_is_there_and_no_other(state: Resources) -> None:
     """One Lambda function for each deployment that the settings ask for."""
     assert set(policies(state)) == set(wanted_deployments())
 
 
 @pytest.mark.parametrize(("deployment", "function", "destination"), [(name, *parts) for name, parts in wanted_deployments().items()])
-def test_a_function_may_do_what_it_needs_and_nothing_else(state: State, deployment: str, function: str, destination: str) -> None:
+def test_a_function_may_do_what_it_needs_and_nothing_else(state: Resources, deployment: str, function: str, destination: str) -> None:
     """Objects, listings, secrets and queues of each role, taken from its policy, equal those worked out from needs and settings."""
-    need = yaml.safe_load((INFRA / "needs.yaml").read_text())[function]
-    actions = {"read": {"s3:GetObject"}, "add": {"s3:PutObject"}, "change": {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}}
+    need = NEEDS[function]
+    add = {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"}
+    actions = {"read": {"s3:GetObject"}, "add": add, "change": add | {"s3:DeleteObject"}}
     wanted: set[tuple[str, str]] = set()
     for folder, access in need.get("state", {}).items():
         wanted |= {(action, f"{STATE}/main/{folder}/*") for action in actions[access]}
-        if access != "add":
-            wanted.add(("s3:ListBucket main/" + folder + "/*", STATE))
+        wanted.add((f"s3:ListBucket main/{folder}/*", STATE))
     if "exports" in need:
         wanted |= {(action, f"{EXPORTS}/*") for action in actions[need["exports"]]} | {("s3:ListBucket *", EXPORTS)}
     wanted |= {("secretsmanager:GetSecretValue", secret_arn(name)) for name in wanted_references(function, destination, "secret")}
@@ -169,34 +120,33 @@ def granted(statements: list[dict[str, Any]]) -> set[tuple[str, str]]:
     return found
 
 
-def test_no_permission_has_a_wildcard(state: State) -> None:
+def test_no_permission_has_a_wildcard(state: Resources) -> None:
     """No action with a star in it is allowed to anything; the only one there is denies (plain http to a bucket)."""
     texts = {address: values["policy"] for address, values in state.items() if "policy" in values and "_policy." in address}
     texts |= {address: values["assume_role_policy"] for address, values in of_type(state, "aws_iam_role").items()}
     for address, text in texts.items():
-        for statement in json.loads(text)["Statement"]:
+        for statement in json.loads(text)["Resourcesment"]:
             if statement["Effect"] == "Allow":
                 assert "*" not in json.dumps(statement["Action"]), address
                 assert statement.get("Resource") != "*", address
                 assert statement.get("Principal") != "*", address
 
 
-def test_a_function_has_the_variables_it_needs(state: State) -> None:
+def test_a_function_has_the_variables_it_needs(state: Resources) -> None:
     """Settings' folder for all, destination for deliveries, Google's address for what reads the warehouse, `env:` for who resolves it."""
-    needs = yaml.safe_load((INFRA / "needs.yaml").read_text())
     for address, values in of_type(state, "aws_lambda_function").items():
         deployment = address.split('"')[1]
         function, destination = wanted_deployments()[deployment]
         wanted = {"ROWFERRY_CONFIG", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
         wanted |= {"ROWFERRY_DESTINATION"} if destination else set()
-        wanted |= {"GOOGLE_CLOUD_PROJECT", "ROWFERRY_GOOGLE_CREDENTIALS"} if "warehouse" in needs[function] else set()
+        wanted |= {"GOOGLE_CLOUD_PROJECT", "ROWFERRY_GOOGLE_CREDENTIALS"} if "warehouse" in NEEDS[function] else set()
         wanted |= wanted_references(function, destination, "env")
         variables = values["environment"][0]["variables"]
         assert set(variables) == wanted, deployment
         assert len(json.dumps(variables)) < 4096, "Lambda takes 4 KB of variables"
 
 
-def test_secrets_are_made_empty_and_none_is_left_over(state: State) -> None:
+def test_secrets_are_made_empty_and_none_is_left_over(state: Resources) -> None:
     """A container for each secret that some function reads; no value anywhere in the state."""
     wanted = {
         name for function, destination in wanted_deployments().values() for name in wanted_references(function, destination, "secret")
@@ -209,7 +159,7 @@ def test_secrets_are_made_empty_and_none_is_left_over(state: State) -> None:
 # ── Events and timers ─────────────────────────────────────────────────────────────────────────
 
 
-def test_each_queue_gives_its_function_time_and_the_dead_a_place(state: State) -> None:
+def test_each_queue_gives_its_function_time_and_the_dead_a_place(state: Resources) -> None:
     """Visibility is six times the function's own time, 14 days are kept, what fails often goes to a queue of its own that is watched."""
     timeouts = {values["function_name"]: values["timeout"] for values in of_type(state, "aws_lambda_function").values()}
     queues = {values["name"]: values for values in of_type(state, "aws_sqs_queue").values()}
@@ -223,7 +173,7 @@ def test_each_queue_gives_its_function_time_and_the_dead_a_place(state: State) -
     assert len(of_type(state, "aws_lambda_event_source_mapping")) == sum(name in queues for name in timeouts) == 5
 
 
-def test_a_mapping_reports_single_failures_and_is_held_to_the_instances(state: State) -> None:
+def test_a_mapping_reports_single_failures_and_is_held_to_the_instances(state: Resources) -> None:
     """One bad event doesn't send the others round again; a destination's limit is its instances, one by reservation."""
     mappings = of_type(state, "aws_lambda_event_source_mapping")
     for values in mappings.values():
@@ -234,7 +184,7 @@ def test_a_mapping_reports_single_failures_and_is_held_to_the_instances(state: S
     assert (reserved["deliver_chunk_braze_main"], reserved["deliver_chunk_clevertap"], reserved["sweep"]) == (-1, 1, -1)
 
 
-def test_every_watched_prefix_reaches_its_queue_in_one_notification_a_bucket(state: State) -> None:
+def test_every_watched_prefix_reaches_its_queue_in_one_notification_a_bucket(state: Resources) -> None:
     """A second notification resource would overwrite the first at AWS, so each bucket has exactly one."""
     found = of_type(state, "aws_s3_bucket_notification")
     prefixes = {
@@ -253,7 +203,7 @@ def test_every_watched_prefix_reaches_its_queue_in_one_notification_a_bucket(sta
     }
 
 
-def test_timers_call_their_functions(state: State) -> None:
+def test_timers_call_their_functions(state: Resources) -> None:
     """One schedule for each `every` and `cron` and one for the sweep; what they can't call is kept, and told."""
     schedules = {values["name"]: values for values in of_type(state, "aws_scheduler_schedule").values()}
     assert {
@@ -268,7 +218,7 @@ def test_timers_call_their_functions(state: State) -> None:
     assert all(values["target"][0]["dead_letter_config"] for values in schedules.values())
 
 
-def test_the_public_address_has_webhooks_and_a_signed_status_page(state: State) -> None:
+def test_the_public_address_has_webhooks_and_a_signed_status_page(state: Resources) -> None:
     """Webhooks come in unsigned (their sender signs the body), the status page takes IAM's signature alone; both have a rate limit."""
     routes = {values["route_key"]: values["authorization_type"] for values in of_type(state, "aws_apigatewayv2_route").values()}
     assert routes == {"ANY /hooks/{name}": "NONE", "GET /": "AWS_IAM"}
@@ -277,7 +227,7 @@ def test_the_public_address_has_webhooks_and_a_signed_status_page(state: State) 
     assert "query" not in stage["access_log_settings"][0]["format"].lower()
 
 
-def test_nothing_of_the_runs_that_is_needed_later_expires(state: State) -> None:
+def test_nothing_of_the_runs_that_is_needed_later_expires(state: Resources) -> None:
     """What is only needed while a run is open goes after a while; cursors, runs and notices stay."""
     rules = next(v["rule"] for a, v in of_type(state, "aws_s3_bucket_lifecycle_configuration").items() if "acme-state" in a)
     expiring = {rule["filter"][0]["prefix"]: rule["expiration"][0]["days"] for rule in rules if rule["expiration"]}

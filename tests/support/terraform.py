@@ -26,6 +26,9 @@ _PLUGIN_FOLDERS = (
 )
 
 
+Resources = dict[str, dict[str, Any]]  # by address: a resource's values, as the provider has them
+
+
 class TerraformFailed(AssertionError):
     """A terraform command ended otherwise than expected; the text is what it printed."""
 
@@ -126,12 +129,12 @@ class Terraform:
         found: dict[str, Any] = json.loads(self.run("output", "-json").stdout)
         return {name: output["value"] for name, output in found.items()}
 
-    def resources(self) -> dict[str, dict[str, Any]]:
-        """What stands in the state, by address; a resource's values as the provider has them."""
+    def resources(self) -> Resources:
+        """What stands in the state."""
         shown = json.loads(self.run("show", "-json").stdout)
         return dict(_resources(shown.get("values", {}).get("root_module", {})))
 
-    def test(self) -> dict[str, dict[str, Any]]:
+    def test(self) -> Resources:
         """`terraform test`. Returns the state that its last run left, as `resources` does."""
         done = self.run("test", "-json", "-verbose", *self._variables(), expect=(0, 1))
         events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -143,6 +146,11 @@ class Terraform:
 
     def _variables(self) -> list[str]:
         return [f"-var={name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in self.variables.items()]
+
+
+def of_type(resources: Resources, kind: str) -> Resources:
+    """The resources of one type, by address; not the data that was only read."""
+    return {address: values for address, values in resources.items() if f"{kind}." in address and ".data." not in f".{address}"}
 
 
 def _resources(module: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -3,10 +3,11 @@
 data "aws_partition" "this" {}
 
 locals {
+  # Who writes an object on a condition that fails looks at what stands there, hence s3:GetObject for all.
   objects = {
     read   = ["s3:GetObject"]
-    add    = ["s3:PutObject"]
-    change = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+    add    = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
+    change = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
   }
   bucket_arns = { for name, store in var.stores : name => "arn:${data.aws_partition.this.partition}:s3:::${store.bucket}" }
 
@@ -20,7 +21,7 @@ locals {
       } if contains(values(store.access), access)
     ]
   ])
-  listed = { for name, store in var.stores : name => sort([for folder, access in store.access : folder if access != "add"]) }
+  listed = { for name, store in var.stores : name => sort(keys(store.access)) }
   # Without the right to list, S3 answers 403 instead of 404 for an object that is not there. A request
   # for an object bears no prefix, hence "IfExists": with a plain condition the 404 would be lost again.
   list_statements = [
