@@ -95,8 +95,10 @@ class Aws:
         """Add a queue to a bucket's notifications; the API only replaces all of them."""
         s3 = self.s3()
         queues = s3.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
-        rules: Any = [{"Name": "prefix", "Value": prefix}] if prefix else []
-        queues.append({"QueueArn": queue_arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": rules}}})
+        added: Any = {"QueueArn": queue_arn, "Events": ["s3:ObjectCreated:*"]}
+        if prefix:
+            added["Filter"] = {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}}
+        queues.append(added)
         s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"QueueConfigurations": queues})
 
     def __enter__(self) -> Self:

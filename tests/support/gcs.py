@@ -12,6 +12,7 @@ multipart, resumable and plain uploads, and tells subscribers of each new object
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 import uuid
@@ -58,10 +59,11 @@ class GcsServer:
         """`http://127.0.0.1:PORT`."""
         return f"http://127.0.0.1:{self._http.server_address[1]}"
 
-    def client(self) -> Client:
-        """A real client that talks to this server."""
+    def client(self, endpoint: str | None = None) -> Client:
+        """A real client that talks to this server, or to `endpoint` (a proxy in front of it)."""
+        os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")  # no requests that no test made
         nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth leaves it unannotated
-        return Client(project="test", credentials=nobody, client_options={"api_endpoint": self.url})
+        return Client(project="test", credentials=nobody, client_options={"api_endpoint": endpoint or self.url})
 
     def make_bucket(self, name: str) -> str:
         """A new, empty bucket; returns its name."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import threading
 from collections import deque
-from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 from rowferry.twins.server import Call, Fault
 from rowferry.wire import Response
 
-_HOP_HEADERS = {"connection", "transfer-encoding", "keep-alive"}
+_HOP_HEADERS = {"connection", "expect", "transfer-encoding", "keep-alive"}
 
 
 class FaultProxy:
@@ -92,11 +91,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             return
         self.send_response(response.status)
-        for name, value in _sized(response).items():
+        sent = _sized(response)
+        for name, value in sent.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(response.body)
+            self.close_connection = int(sent.get("Content-Length", 0)) > len(response.body)  # a fault that breaks off
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_GET  # noqa: N815 - http.server names its methods by the verb
 
@@ -104,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: what came in is in `FaultProxy.calls`."""
 
 
-def _sized(response: Response) -> Mapping[str, str]:
+def _sized(response: Response) -> dict[str, str]:
     if any(name.lower() == "content-length" for name in response.headers) or response.status == 204:
-        return response.headers
+        return dict(response.headers)
     return {**response.headers, "Content-Length": str(len(response.body))}

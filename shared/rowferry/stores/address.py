@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from rowferry.errors import UsageError
 from rowferry.stores.port import Store
@@ -17,26 +17,25 @@ def open_store(url: str, base: Path | None = None) -> Store:
     `CredentialsError` where a cloud's credentials are missing.
     """
     scheme, _, rest = url.partition("://")
-    if not rest:
-        return _open_folder(unquote(url.removeprefix("file:")) if url.startswith("file:") else url, base)
-    if scheme == "file":
-        return _open_folder(unquote(rest.removeprefix("localhost/") if rest.startswith("localhost//") else rest), base)
-    parts = urlsplit(url)
-    prefix = unquote(parts.path.strip("/"))
-    if scheme == "gs" and parts.netloc:
+    bucket, _, prefix = rest.partition("/")
+    if scheme == "gs" and bucket:
         from rowferry.stores.gcs import open_gcs
 
-        return open_gcs(parts.netloc, prefix)
-    if scheme == "s3" and parts.netloc:
+        return open_gcs(bucket, prefix.strip("/"))
+    if scheme == "s3" and bucket:
         from rowferry.stores.s3 import open_s3
 
-        return open_s3(parts.netloc, prefix)
-    raise UsageError(f"{url!r} is no store: expected gs://bucket/prefix, s3://bucket/prefix or file:///path")
-
-
-def _open_folder(path: str, base: Path | None) -> Store:
+        return open_s3(bucket, prefix.strip("/"))
+    path = _path(url)
+    if not path:
+        raise UsageError(f"{url!r} is no store: expected gs://bucket/prefix, s3://bucket/prefix or file:///path")
     from rowferry.stores.folder import FolderStore
 
-    if not path:
-        raise UsageError("a store's address is empty: expected gs://bucket/prefix, s3://bucket/prefix or file:///path")
     return FolderStore((base or Path()) / Path(path).expanduser())
+
+
+def _path(url: str) -> str:
+    """The path in a `file:` address or of a plain path; empty when it is neither."""
+    if url.startswith("file:"):
+        return unquote(url.removeprefix("file:").removeprefix("//").removeprefix("localhost"))
+    return "" if "://" in url else url

@@ -106,14 +106,15 @@ class FolderStore:
         folder = prefix[: prefix.rfind("/") + 1]
         with self._explained():
             self._check_root()
-            yield from self._walk(folder, prefix, after)
+            if not folder.startswith(PRIVATE + "/"):
+                yield from self._walk(folder, prefix, after)
 
     def create(self, key: str, data: bytes | IO[bytes]) -> str:
         """Write a new object and return its version. Raises `Exists`."""
         target = self._file(key)
         with self._explained(), self._staged(data) as (staged, version):
             try:
-                _in_folder(target, lambda: target.hardlink_to(staged))
+                self._in_folder(target, lambda: target.hardlink_to(staged))
             except FileExistsError:
                 self._refuse_folder(key, target)
                 raise Exists(key) from None
@@ -136,7 +137,7 @@ class FolderStore:
         target = self._file(key)
         with self._explained(), self._staged(data) as (staged, version), self._locked(key):
             self._refuse_folder(key, target)
-            _in_folder(target, lambda: staged.replace(target))
+            self._in_folder(target, lambda: staged.replace(target))
             return version
 
     def delete(self, key: str, version: str | None = None) -> None:
@@ -176,7 +177,7 @@ class FolderStore:
         """A hidden file with the whole of `data`, and the version it will have; gone at the end."""
         path = self._temps / uuid.uuid4().hex
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        descriptor = _in_folder(path, lambda: os.open(path, flags, 0o666))
+        descriptor = self._in_folder(path, lambda: os.open(path, flags, 0o666))
         try:
             try:
                 _write(descriptor, data)
@@ -191,7 +192,7 @@ class FolderStore:
     def _locked(self, key: str) -> Iterator[None]:
         """Alone, among all threads and processes, with the writers of this key."""
         path = self._locks / f"{zlib.crc32(key.encode()) % _LOCKS:02x}"
-        descriptor = _in_folder(path, lambda: os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        descriptor = self._in_folder(path, lambda: os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -204,7 +205,7 @@ class FolderStore:
             if target.exists():
                 self._refuse_folder(key, target)
                 raise Exists(key)
-            _in_folder(target, lambda: staged.replace(target))
+            self._in_folder(target, lambda: staged.replace(target))
 
     def _check_version(self, key: str, target: Path, version: str) -> None:
         live = _object(key, target)
@@ -260,6 +261,18 @@ class FolderStore:
                 folder.rmdir()
                 folder = folder.parent
 
+    def _in_folder(self, path: Path, action: Callable[[], _Result]) -> _Result:
+        """Do what needs the folder of `path`; where that is missing, make it and try again.
+
+        Again and again, in fact: others may remove the folder, because it is empty, before we are back.
+        """
+        for _ in range(100):
+            with suppress(FileNotFoundError):
+                return action()
+            self._check_root()
+            _make_folder(path.parent)
+        return action()
+
     def _check_root(self) -> None:
         """An empty store and a disk that is not mounted are two things."""
         if not self._root.is_dir():
@@ -301,16 +314,15 @@ def _explanation(error: OSError, root: Path) -> RowferryError:
     return kind(text.format(root=root, said=said))
 
 
-def _in_folder(path: Path, action: Callable[[], _Result]) -> _Result:
-    """Do what needs the folder of `path`; where that is missing, make it and try once more.
-
-    Some more times, in fact: somebody may remove the folder, because it is empty, before we are back.
-    """
-    for _ in range(10):
-        with suppress(FileNotFoundError):
-            return action()
-        path.parent.mkdir(parents=True, exist_ok=True)
-    return action()
+def _make_folder(folder: Path) -> None:
+    """Make a folder, or try to: somebody may remove it, or one above it, in between."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:
+        return
+    except FileExistsError:
+        if folder.is_file():
+            raise NotADirectoryError(errno.ENOTDIR, "not a folder") from None
 
 
 def _write(descriptor: int, data: bytes | IO[bytes]) -> None:

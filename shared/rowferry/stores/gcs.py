@@ -53,6 +53,8 @@ def open_gcs(bucket: str, prefix: str = "", *, endpoint: str | None = None) -> G
 
     `endpoint` or the variable STORAGE_EMULATOR_HOST name a stand-in, which is asked without credentials.
     """
+    # Else the client asks for the bucket's own metadata, for traces: a request per start, and a right that we need not have.
+    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     endpoint = endpoint or os.environ.get("STORAGE_EMULATOR_HOST")
     if endpoint:
         nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth leaves it unannotated
