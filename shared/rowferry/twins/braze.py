@@ -55,7 +55,7 @@ class BrazeTwin(Twin):
     `alias:<label>:<name>`, `email:…` or `phone:…`.
     """
 
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     batch_rows: int = 75
     array_items: int = 500
     has_bulk: bool = False
@@ -197,7 +197,8 @@ class BrazeTwin(Twin):
         return self._add(item, self.events, {"name": str, "time": str}, {"time", "event_name"})
 
     def _add_purchase(self, item: dict[str, Any]) -> str | None:
-        if not 1 <= item.get("quantity", 1) <= 100:
+        quantity = item.get("quantity", 1)
+        if type(quantity) is not int or not 1 <= quantity <= 100:
             return "'quantity' is not valid"
         needed = {"product_id": str, "currency": str, "price": (int, float), "time": str}
         return self._add(item, self.purchases, needed, {"time", "product_id", "quantity", "event_name", "price", "currency"})
