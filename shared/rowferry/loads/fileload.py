@@ -16,7 +16,7 @@ from rowferry.loads.result import LoadResult
 from rowferry.loads.shape import Target, fit_columns
 from rowferry.loads.sniff import Sniffed
 from rowferry.loads.staging import Staged, Staging
-from rowferry.loads.statements import FEED_COLUMNS, LINE, LoadColumn, LoadSql, build_columns, line_from, part_params
+from rowferry.loads.statements import FEED_COLUMNS, LINE, LoadSql, build_columns, line_from, part_params
 from rowferry.stores.port import NotFound, Object
 from rowferry.warehouse.port import Param, TableShape, Warehouse, WarehouseError
 from rowferry.warehouse.statements import render
@@ -131,7 +131,7 @@ class FileLoad:
     def _keep_rejected(self, sql: LoadSql, profile: Profile, staged: Staged, params: Mapping[str, Param]) -> None:
         """The rejected rows as a CSV to correct, where their lines are known."""
         bad = [column for column in sql.columns if profile.bad.get(column.name)]
-        if bad and sql.staging != staged.table or bad and staged.has_lines:
+        if bad and sql.knows_lines:
             shown = sql.from_file()
             names = {str(column.text_name): staged.names[column.source] for column in shown if column.source is not None}
             rows = self.warehouse.query(sql.rejected_rows(bad, shown), params)

@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 
 from rowferry.clock import Clock, SystemClock
 from rowferry.errors import FileRejected, TryLater, UsageError
 from rowferry.feeds.contract import read_contract
-from rowferry.feeds.pattern import parse_pattern
-from rowferry.feeds.routing import Ambiguous, Match, Skipped, Unrouted, explain, match, route
+from rowferry.feeds.routing import Match, Skipped, explain, match, route
 from rowferry.loads.fileload import FileLoad
 from rowferry.loads.ledger import Entry, Ledger
 from rowferry.loads.limits import DEFAULT_LIMITS, FileLimits
@@ -97,18 +96,87 @@ class Loader:
         return LoadResult(key, None, "failed", reason=explain(found, key))
 
     def _load_version(self, object: Object, matched: Match) -> LoadResult:
-        work = self._file_load(object, matched)
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             entries = self._ledger.find(object.key)
+            work = self._file_load(object, matched, entries, attempt)
             if (settled := self._settled(work, entries)) is not None:
                 return settled
             try:
                 return self._attempt(work)
             except WarehouseError as error:
-                # Somebody else may have finished the file and tidied up under our hands.
-                if self._warehouse.columns(work.staging.table) is not None or self._settled(work, self._ledger.find(object.key)):
-                    failed = error
-                    break
-                failed = error
-        settled = self._settled(work, self._ledger.find(object.key))
-        return settled or LoadResult(object.key, matched.name, "failed", work.contract.table, reason=str(failed))
+                if self._warehouse.columns(work.staging.table) is not None:
+                    return self._failed(work, str(error))
+                # Somebody else finished the file and tidied up under our hands, or the staging table's time was over.
+        return self._failed(work, "its staging table went away again and again")
+
+    def _attempt(self, work: FileLoad) -> LoadResult:
+        try:
+            result = work.run()
+        except FileRejected as error:
+            result = self._put_into_quarantine(work, error)
+        work.tidy()
+        return result
+
+    def _settled(self, work: FileLoad, entries: list[Entry]) -> LoadResult | None:
+        """What the ledger says is to be done with this version: None when it has to be loaded."""
+        result = LoadResult(work.object.key, work.contract.feed, "skipped", work.contract.table)
+        for entry in entries:
+            if entry.version == work.object.version and entry.status in ("loaded", "skipped"):
+                return replace(result, table=entry.table_name, reason=entry.reason)
+            if entry.version == work.object.version and entry.contract == work.contract_id:
+                return replace(result, status="quarantined", reason=entry.reason)
+        return self._passed_over(work, entries, result)
+
+    def _passed_over(self, work: FileLoad, entries: list[Entry], result: LoadResult) -> LoadResult | None:
+        """A file that is not to be loaded though it is new: the ledger gets a row, so that it is settled."""
+        settings = work.contract.settings
+        reason = None
+        if settings.on_overwrite == "ignore" and any(entry.status == "loaded" for entry in entries):
+            reason = "an earlier file of this name is loaded, and the feed says on_overwrite: ignore"
+        elif settings.write == "replace" and settings.replace == "table" and not work.is_correction:
+            newest = self._ledger.newest_replacement(work.contract.table)
+            if newest is not None and newest > work.object.updated_at:
+                reason = "a newer file has taken the table's place already"
+        return work.record(replace(result, reason=reason), [], {}) if reason else None
+
+    def _put_into_quarantine(self, work: FileLoad, error: FileRejected) -> LoadResult:
+        self._ledger.make()
+        self._quarantine.keep_file(work.contract.feed, work.file_id, work.object, error, work.at)
+        result = LoadResult(work.object.key, work.contract.feed, "quarantined", work.contract.table, reason=error.reason)
+        return work.record(result, [], {}, error.code)
+
+    def _failed(self, work: FileLoad, reason: str) -> LoadResult:
+        settled = self._settled(work, self._ledger.find(work.object.key))
+        return settled or LoadResult(work.object.key, work.contract.feed, "failed", work.contract.table, reason=reason)
+
+    def _file_load(self, object: Object, matched: Match, entries: list[Entry], attempt: int) -> FileLoad:
+        contract = read_contract(matched)
+        file = corrects(object.key) or object.key
+        file_id = _hash(self._store.url, object.key, object.version)
+        contract_id = _hash(contract.feed, contract.table, contract.settings.model_dump_json())[:16]
+        staging = Staging(
+            store=self._store,
+            warehouse=self._warehouse,
+            object=object,
+            contract=contract,
+            table=f"rowferry.staging_{file_id[:24]}",
+            job=f"load-{file_id[:32]}-{contract_id}-{attempt}",
+            limits=self._limits,
+        )
+        came_before = contract.settings.on_overwrite == "replace_rows" and any(entry.status == "loaded" for entry in entries)
+        return FileLoad(
+            warehouse=self._warehouse,
+            ledger=self._ledger,
+            quarantine=self._quarantine,
+            staging=staging,
+            contract=contract,
+            contract_id=contract_id,
+            file_id=file_id,
+            file=file,
+            clear_file=came_before,
+            at=self._clock.now(),
+        )
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

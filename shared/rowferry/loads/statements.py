@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from rowferry.feeds.contract import SYSTEM_COLUMNS, Contract
@@ -75,6 +75,11 @@ class LoadSql:
     quote: Quote
 
     @property
+    def knows_lines(self) -> bool:
+        """Whether the physical line of each row is known."""
+        return self.line != line_from(None)
+
+    @property
     def names(self) -> list[str]:
         """The table's columns that are written, in the order of `rows`."""
         return [column.name for column in self.columns] + list(SYSTEM_COLUMNS)
@@ -140,7 +145,7 @@ class LoadSql:
         return Sql(" OR ".join(reasons) or "FALSE")
 
 
-def build_columns(contract: Contract, targets: Sequence[Target], settled: Mapping[str, str]) -> tuple[LoadColumn, ...]:
+def build_columns(contract: Contract, targets: Sequence[Target], settled: Collection[str]) -> tuple[LoadColumn, ...]:
     """The SQL of each column that the file fills. `settled` holds the undeclared ones whose type can't widen any more."""
     key = {name.lower() for name in contract.key} if contract.settings.write == "merge" else set()
     return tuple(

@@ -1,0 +1,73 @@
+"""A folder for exports, one for state, an embedded warehouse and a loader over them."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rowferry.clock import ManualClock
+from rowferry.loads.limits import DEFAULT_LIMITS, FileLimits
+from rowferry.loads.load import Loader
+from rowferry.loads.result import LoadResult
+from rowferry.settings.feed import Feed
+from rowferry.stores.folder import FolderStore
+from rowferry.warehouse.duckdb import DuckDbWarehouse
+
+
+@dataclass
+class Bench:
+    """Everything a load needs, in one folder. `feeds` are the settings' entries."""
+
+    folder: Path
+    feeds: Mapping[str, Mapping[str, Any]]
+    limits: FileLimits = DEFAULT_LIMITS
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    def __post_init__(self) -> None:
+        self.exports = FolderStore(self.folder / "exports")
+        self.state = FolderStore(self.folder / "state")
+        self.warehouse = DuckDbWarehouse(self.folder / "warehouse.duckdb", memory_limit="512MB")
+        self.loader = self.new_loader()
+
+    def new_loader(self) -> Loader:
+        """Another one over the same places, as another process would have."""
+        feeds = {name: Feed.model_validate(dict(feed)) for name, feed in self.feeds.items()}
+        return Loader(self.exports, self.state, self.warehouse, feeds, self.clock, self.limits)
+
+    def put(self, key: str, content: str | bytes) -> str:
+        """Write an object (gzipped when its name ends in .gz) and return its key."""
+        data = content.encode() if isinstance(content, str) else content
+        if key.endswith(".gz") and not data.startswith(b"\x1f\x8b"):
+            data = gzip.compress(data)
+        self.exports.write(key, data)
+        return key
+
+    def load(self, key: str, content: str | bytes | None = None) -> LoadResult:
+        """Load an object, after writing it when there is `content`."""
+        if content is not None:
+            self.put(key, content)
+        return self.loader.load(key)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """What a query answers."""
+        return list(self.warehouse.query(sql))
+
+    def table(self, name: str, *columns: str) -> list[tuple[Any, ...]]:
+        """Rows of a table, in the order of their values; system columns are left out unless named."""
+        names = columns or [name for name in self.warehouse.columns(name) or {} if not name.startswith("_rowferry_")]
+        quoted = ", ".join(f"`{column}`" for column in names)
+        return sorted((tuple(row.values()) for row in self.rows(f"SELECT {quoted} FROM {self.warehouse.quote(name)}")), key=repr)
+
+    def count(self, name: str) -> int:
+        """The rows of a table, 0 where there is none."""
+        if self.warehouse.columns(name) is None:
+            return 0
+        return int(self.rows(f"SELECT COUNT(*) AS n FROM {self.warehouse.quote(name)}")[0]["n"])
+
+    def tables(self, dataset: str) -> set[str]:
+        """Names of the tables of a dataset."""
+        found = self.rows(f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{dataset}'")
+        return {row["table_name"] for row in found}
