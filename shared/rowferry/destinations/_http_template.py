@@ -1,7 +1,7 @@
 """Templates of the generic HTTP destination: a row's fields in, a JSON document or a text out.
 
     "{email}"                       the field itself, with its type; the key is left out when the row has none
-    "{first_name} {last_name}"      a text; left out when the row has none of them
+    "{first_name} {last_name}"      a text, without blanks around it; left out when the row has none of them
     "{{ total * 100 }}"             a Jinja expression, with its type; left out when it yields nothing
     "{{ a }}-{{ b }}"               a Jinja text
     "{rest}", "{{ rest | tojson }}" all fields that nothing else uses, as one object
@@ -102,7 +102,7 @@ class Template:
         if part == f"{{{names[0]}}}":
             name = names[0]
             return lambda fields: plain(fields[name], name) if name in fields else _ABSENT
-        return lambda fields: fill_text(part, fields) if any(name in fields for name in names) else _ABSENT
+        return lambda fields: fill_text(part, fields).strip() if any(name in fields for name in names) else _ABSENT
 
     def _compile_jinja(self, part: str, path: str) -> Fill:
         try:
