@@ -71,7 +71,7 @@ def secret_arn(name: str) -> str:
 def policies(state: Resources) -> dict[str, list[dict[str, Any]]]:
     """Each function's policy statements, by the deployment's name."""
     return {
-        address.split('"')[1]: json.loads(values["policy"])["Resourcesment"]
+        address.split('"')[1]: json.loads(values["policy"])["Statement"]
         for address, values in of_type(state, "aws_iam_role_policy").items()
         if address.startswith("module.function")
     }
@@ -125,7 +125,7 @@ def test_no_permission_has_a_wildcard(state: Resources) -> None:
     texts = {address: values["policy"] for address, values in state.items() if "policy" in values and "_policy." in address}
     texts |= {address: values["assume_role_policy"] for address, values in of_type(state, "aws_iam_role").items()}
     for address, text in texts.items():
-        for statement in json.loads(text)["Resourcesment"]:
+        for statement in json.loads(text)["Statement"]:
             if statement["Effect"] == "Allow":
                 assert "*" not in json.dumps(statement["Action"]), address
                 assert statement.get("Resource") != "*", address
