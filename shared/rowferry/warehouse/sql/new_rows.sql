@@ -42,10 +42,10 @@ decided AS (
     named.*,
     CASE
       {% if keyed %}
-      WHEN row_key IS NULL THEN 'missing_key'
+      WHEN named.row_key IS NULL THEN 'missing_key'
       {% endif %}
       {% if cursor %}
-      WHEN row_cursor IS NULL THEN 'missing_cursor'
+      WHEN named.row_cursor IS NULL THEN 'missing_cursor'
       {% endif %}
       ELSE 'create'
     END AS op
