@@ -1,0 +1,100 @@
+"""Many notices at once become one: a channel that cries is a channel that is muted.
+
+    notices/groups/<destination>.json   {from, direct: [ids], waiting: [[id, headline]…], leaving: {number, rows} | null, number}
+
+The first few notices of ten minutes go out as they are. Further ones wait, and when the ten minutes are
+over they go out together, a line each; none is dropped.
+
+    waiting ──swap──► leaving ──► outbox, under the group's number ──swap──► nothing left
+
+Killed between two of these, the next call takes up what is leaving; the outbox takes a number once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from rowferry.clock import Clock
+from rowferry.notices.record import Body, Records
+from rowferry.notices.text import MAX_CHARACTERS
+
+WINDOW = timedelta(minutes=10)
+MOST = 5  # notices of a window that go out by themselves
+SOURCE = "notice"
+
+
+class Outbox(Protocol):
+    """Where notices leave: `rowferry.delivery.outbox.Outbox`."""
+
+    def relay(self, *, id: str, source: str, destination: str, action: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+        """Put rows on their way, once for each id and destination. Raises `TryLater`."""
+
+
+class Groups:
+    """What each destination has been told lately, and what waits. Safe for threads, processes and machines."""
+
+    def __init__(self, records: Records, outbox: Outbox, clock: Clock) -> None:
+        self._records, self._outbox, self._clock = records, outbox, clock
+
+    def put(self, destination: str, id: str, row: Mapping[str, Any], headline: str) -> None:
+        """See that the notice goes out, by itself or with others. The same `id` again changes nothing."""
+        while True:
+            body, version = self._settled(destination)
+            is_direct = id in body["direct"]
+            if is_direct or any(id == waiting for waiting, _ in body["waiting"]):
+                break
+            is_direct = len(body["direct"]) < MOST
+            wanted = {**body, "direct": [*body["direct"], id]} if is_direct else {**body, "waiting": [*body["waiting"], [id, headline]]}
+            if self._records.put(destination, wanted, version):
+                break
+        if is_direct:
+            self._relay(destination, id, [row])
+
+    def finish(self) -> int:
+        """Send what has waited long enough, and what a crash held up; how many groups that were."""
+        found = [body for body in self._records.all() if body["leaving"] or (body["waiting"] and self._is_over(body))]
+        for body in found:
+            self._settled(body["destination"])
+        return len(found)
+
+    def _settled(self, destination: str) -> tuple[Body, str | None]:
+        """The group as it is now: nothing is leaving any more, and its window is not over."""
+        while True:
+            body, version = self._records.read(destination)
+            if body is None:
+                return self._fresh(destination, 0), None
+            if body["leaving"]:
+                self._relay(destination, f"group.{body['leaving']['number']}", body["leaving"]["rows"])
+                self._records.put(destination, {**body, "leaving": None}, version)
+            elif not self._is_over(body):
+                return body, version
+            elif body["waiting"]:
+                leaving = {"number": body["number"] + 1, "rows": together([headline for _, headline in body["waiting"]])}
+                self._records.put(destination, {**self._fresh(destination, body["number"] + 1), "leaving": leaving}, version)
+            else:
+                return self._fresh(destination, body["number"]), version
+
+    def _fresh(self, destination: str, number: int) -> Body:
+        now = self._clock.now().isoformat()
+        return {"destination": destination, "from": now, "direct": [], "waiting": [], "leaving": None, "number": number}
+
+    def _is_over(self, body: Body) -> bool:
+        return self._clock.now() - datetime.fromisoformat(body["from"]) >= WINDOW
+
+    def _relay(self, destination: str, id: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._outbox.relay(id=id, source=SOURCE, destination=destination, action="notice", rows=rows)
+
+
+def together(headlines: Sequence[str]) -> list[dict[str, Any]]:
+    """As few messages as hold all of these lines."""
+    title = f"*{len(headlines)} more notices of the last {WINDOW.seconds // 60} minutes*"
+    messages, size = [[title]], len(title)
+    for line in headlines:
+        if size + len(line) + 1 > MAX_CHARACTERS:
+            messages.append([])
+            size = 0
+        messages[-1].append(line)
+        size += len(line) + 1
+    return [{"text": "\n".join(lines)} for lines in messages]

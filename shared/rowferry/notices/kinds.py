@@ -1,0 +1,100 @@
+"""Every notice that Rowferry sends of itself: its topic, the state it tells of, and its words.
+
+A topic has one state at a time. Who calls says how things stand, each time; `Notices` tells when that
+is another state than before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rowferry.notices.notice import OK, Notice
+
+if TYPE_CHECKING:  # a function that only checks alerts needs nothing of delivery
+    from rowferry.delivery.runs import RunResult
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How things stand with a topic, and what to say should that be news."""
+
+    topic: str
+    state: str
+    notice: Notice
+
+
+def run_ended(run: RunResult) -> Change | None:
+    """A run that closed, failed or was refused; None for one that is still open.
+
+    A run that the vendor's refusal ended is told by `vendor_refused`, once for all syncs of the vendor.
+    """
+    topic, facts = f"sync/{run.sync}", _balance(run)
+    if run.status == "failed":
+        notice = Notice(f"Sync {run.sync} failed", facts, run.reason, f"rowferry sync {run.sync}")
+    elif run.status == "refused":
+        notice = Notice(f"Sync {run.sync} was refused by a guard, and sent nothing", facts, run.reason, f"rowferry plan {run.sync}")
+    elif run.status == "closed":
+        return Change(topic, OK, Notice(f"Sync {run.sync} works again", facts, is_good=True))
+    else:
+        return None
+    return Change(topic, run.status, notice)
+
+
+def rows_rejected(run: RunResult, above_percent: float) -> Change | None:
+    """The share of a closed run's rows that were rejected, against what the sync allows."""
+    sent = run.delivered + run.rejected
+    if run.status != "closed" or sent == 0:
+        return None
+    percent = 100 * run.rejected / sent
+    topic, facts = f"sync/{run.sync}/rejected", {**_balance(run), "share rejected": f"{percent:.1f} %"}
+    if run.rejected == 0 or percent <= above_percent:
+        return Change(topic, OK, Notice(f"Sync {run.sync} has no more rejected rows than allowed", facts, is_good=True))
+    codes = Counter(str(row["code"]) for row in run.rejections)
+    reason = "Reasons: " + ", ".join(f"{code} ({count:,})" for code, count in codes.most_common(5))
+    notice = Notice(f"{run.rejected:,} rows of sync {run.sync} were rejected", facts, reason, f"rowferry status {run.sync}")
+    return Change(topic, "rejected", notice)
+
+
+def vendor_refused(destination: str, reason: str, sync: str) -> Change:
+    """The vendor does not take our key: everything to this destination waits for a person."""
+    title = f"{destination} refuses our key or address; nothing is sent to it"
+    return Change(f"destination/{destination}", "refused", Notice(title, {}, reason, f"rowferry sync {sync}"))
+
+
+def vendor_takes(destination: str) -> Change:
+    """The vendor took rows."""
+    return Change(f"destination/{destination}", OK, Notice(f"{destination} takes our rows again", is_good=True))
+
+
+def feed_late(feed: str, due_at: datetime, last_at: datetime | None) -> Change:
+    """No file came for the feed when one was due."""
+    facts = {"due": f"{due_at:%Y-%m-%d %H:%M} UTC", "last file": f"{last_at:%Y-%m-%d %H:%M} UTC" if last_at else "never"}
+    notice = Notice(f"Feed {feed} is late", facts, "No file has come since it was due.", "rowferry status")
+    return Change(f"feed/{feed}/late", "late", notice)
+
+
+def feed_on_time(feed: str, last_at: datetime) -> Change:
+    """A file came."""
+    notice = Notice(f"Feed {feed} is back", {"last file": f"{last_at:%Y-%m-%d %H:%M} UTC"}, is_good=True)
+    return Change(f"feed/{feed}/late", OK, notice)
+
+
+def file_quarantined(feed: str, file: str, code: str, reason: str) -> Change:
+    """A file that could not be loaded; the feed's others go on."""
+    notice = Notice(f"A file of feed {feed} is in quarantine: {file}", {"code": code}, reason, f"rowferry load {file} --feed {feed}")
+    return Change(f"feed/{feed}/file/{file}", "quarantined", notice)
+
+
+def file_loaded(feed: str, file: str, rows: int) -> Change:
+    """A file of this name was loaded; news only when it had been in quarantine."""
+    notice = Notice(f"{file} of feed {feed} has been loaded after all", {"rows": rows}, is_good=True)
+    return Change(f"feed/{feed}/file/{file}", OK, notice)
+
+
+def _balance(run: RunResult) -> dict[str, int]:
+    return {
+        "read": run.read, "unchanged": run.unchanged, "delivered": run.delivered, "rejected": run.rejected, "pending": run.pending,
+    }  # fmt: skip

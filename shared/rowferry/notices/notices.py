@@ -1,0 +1,77 @@
+"""Telling people, once for each change of state.
+
+    notices/topics/<topic>.json     the topic's state, how often it changed, and the notice that tells of it
+    notices/groups/<destination>.json     what waits to be told together (see `group`)
+
+    same state as before ─► nothing
+    another one ─► written down with its notice, not told yet ─► outbox ─► written down as told
+
+Killed between two of these, the next word on the topic, or `finish`, takes up what is not told yet; the
+outbox knows the notice by the topic's count of changes, so it goes out once. Of two who tell the same at
+the same time one is first at the compare-and-swap, and the other finds that it is no news any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rowferry.clock import Clock
+from rowferry.notices.group import Groups, Outbox
+from rowferry.notices.kinds import Change
+from rowferry.notices.notice import OK, Notice
+from rowferry.notices.record import Body, Records
+from rowferry.stores.port import Store
+
+
+class Notices:
+    """The memory of what people have been told. Safe for threads, processes and machines."""
+
+    def __init__(self, state: Store, outbox: Outbox, clock: Clock) -> None:
+        self._topics = Records(state, "notices/topics/")
+        self._groups = Groups(Records(state, "notices/groups/"), outbox, clock)
+        self._clock = clock
+
+    def tell(self, topic: str, state: str, notice: Notice, to: Sequence[str]) -> bool:
+        """Say how things stand with a topic. The destinations in `to` are told if that is news.
+
+        True when it was. A topic that nobody has heard of is `ok`. Raises `TryLater` when the store is
+        out of reach; what is news stays news then.
+        """
+        while True:
+            body, version = self._topics.read(topic)
+            if body is not None and not body["told"]:
+                self._tell(body)  # first what was held up, so that the order is right
+                continue
+            if state == (OK if body is None else body["state"]):
+                return False
+            news = self._news(topic, state, notice, to, 1 if body is None else body["changes"] + 1)
+            if self._topics.put(topic, news, version):
+                self._tell(news)
+                return True
+
+    def tell_change(self, change: Change | None, to: Sequence[str]) -> bool:
+        """`tell` for one of the `kinds`; None is no news."""
+        return change is not None and self.tell(change.topic, change.state, change.notice, to)
+
+    def finish(self) -> int:
+        """Tell what a crash kept from being told, and groups whose time has come; how many that were.
+
+        For a timer. Raises `TryLater` when the store is out of reach.
+        """
+        held_up = [body for body in self._topics.all() if not body["told"]]
+        for body in held_up:
+            self._tell(body)
+        return len(held_up) + self._groups.finish()
+
+    def _news(self, topic: str, state: str, notice: Notice, to: Sequence[str], changes: int) -> Body:
+        return {
+            "topic": topic, "state": state, "since": self._clock.now().isoformat(), "changes": changes, "told": False,
+            "to": list(to), "row": notice.row(), "headline": notice.headline(),
+        }  # fmt: skip
+
+    def _tell(self, body: Body) -> None:
+        for destination in body["to"]:
+            self._groups.put(destination, f"{body['topic']}.{body['changes']}", body["row"], body["headline"])
+        found, version = self._topics.read(body["topic"])
+        if found is not None and found["changes"] == body["changes"] and not found["told"]:
+            self._topics.put(body["topic"], {**found, "told": True}, version)  # who is faster has told it, too
