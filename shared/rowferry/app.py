@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rowferry.delivery.deliver import Delivery
     from rowferry.delivery.outbox import Outbox
     from rowferry.delivery.runs import RunResult
+    from rowferry.loads.load import Loader
+    from rowferry.loads.result import LoadResult
     from rowferry.secrets import Resolve
     from rowferry.syncs.finish import Finisher
     from rowferry.syncs.resolve import Resolver
@@ -224,6 +226,17 @@ class App:
         if len(parts) != 4 or parts[0] != "receipts":
             raise ValueError(f"{receipts_key!r} names no receipts; expected receipts/sync/run/number.json")
         return self.finisher.finish(Run(self.state, parts[1], parts[2]))
+
+    @cached_property
+    def loader(self) -> Loader:
+        """Loads export files."""
+        from rowferry.loads.load import Loader
+
+        return Loader(self.exports, self.state, self.warehouse, self.settings.feeds, self.clock)
+
+    def load_export(self, key: str, feed: str | None = None) -> LoadResult:
+        """Load one object of the exports store; see `loads.load.Loader.load`."""
+        return self.loader.load(key, feed)
 
     def release(self) -> None:
         """Between two pieces of work: let go of what others may wait for."""

@@ -9,8 +9,10 @@ from typing import Any
 from rowferry.app import App
 from rowferry.delivery import claim
 from rowferry.delivery.chunk import OUTBOX, ChunkName
+from rowferry.delivery.outbox import URGENT
 from rowferry.delivery.runs import Run, RunResult
 from rowferry.errors import SourceError, TryLater
+from rowferry.loads.result import LoadResult
 from rowferry.syncs.preview import Preview, preview
 from rowferry.syncs.resolve import DeadLetters
 
@@ -86,10 +88,20 @@ class Machine:
 
     def deliver_relayed(self) -> int:
         """Deliver what webhooks and notices put into the outbox; how many chunks are done with."""
+        settled = {found.key for found in self.app.state.list("receipts/")}
         done = 0
         for key in [found.key for found in self.app.state.list(OUTBOX)]:
             name = ChunkName.of(key)
-            if name.lane == 1 and self.app.deliver_chunk(key).status == "settled":
-                self.app.finish_run(f"receipts/{name.stem}.json")
+            receipts = f"receipts/{name.stem}.json"
+            if name.lane == URGENT and receipts not in settled and self.app.deliver_chunk(key).status == "settled":
+                self.app.finish_run(receipts)
                 done += 1
         return done
+
+    def load_new(self) -> list[LoadResult]:
+        """Load every file of the exports store that is not in the ledger yet."""
+        try:
+            found = [self.app.load_export(listed.key) for listed in list(self.app.exports.list())]
+            return [result for result in found if result.status != "skipped"]
+        finally:
+            self.app.release()

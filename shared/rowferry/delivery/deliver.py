@@ -157,6 +157,7 @@ class _Worker:
             self._progress(len(sent.delivered) + len(sent.rejected))
         except Exception as error:  # whatever it is, the caller's thread raises it: a thread must not swallow rows
             errors.append(error)
+            self._halt.stop(str(error))
         finally:
             free.release()
 

@@ -15,14 +15,15 @@ from datetime import datetime
 from typing import Any
 
 from rowferry.clock import Clock
-from rowferry.delivery.chunk import OUTBOX
-from rowferry.delivery.receipts import PREFIX
+from rowferry.delivery.chunk import OUTBOX, Chunk, ChunkName
+from rowferry.delivery.receipts import PREFIX, Receipts
 from rowferry.delivery.runs import SHOWN_REJECTIONS, Manifest, Run, RunResult, Totals
 from rowferry.stores.port import Store
 from rowferry.syncs import tables
 from rowferry.syncs.counts import REASONS, read_rejections
 from rowferry.syncs.cursor import less_lag, reached
 from rowferry.syncs.outline import Outline
+from rowferry.syncs.shape import table_part
 from rowferry.warehouse.port import Param, Warehouse
 from rowferry.warehouse.statements import render, split
 
@@ -40,7 +41,7 @@ class Finisher:
         manifest = run.manifest()
         if manifest is None or run.has("closed"):
             self._clear(run)
-            return run.result()
+            return run.result() if run.has("started") else self._finish_relayed(run)
         totals = Totals.of(run.receipts())
         if totals.chunks < manifest.chunks:
             return run.result()
@@ -53,6 +54,41 @@ class Finisher:
         run.put("closed", self._closed(run, manifest, totals).to_dict())
         self._clear(run)
         return run.result()
+
+    def _finish_relayed(self, run: Run) -> RunResult:
+        """A webhook's or a notice's rows: nothing to commit but dead letters. The chunk stays in the
+        outbox for a while, for it is what tells a repeat of the webhook."""
+        receipts = next(run.receipts(), None)
+        if receipts is None:
+            return run.result()
+        if receipts.rejected:
+            self._bury(run, receipts)
+        return RunResult(
+            run.run,
+            run.sync,
+            "closed",
+            read=receipts.rows,
+            delivered=receipts.delivered,
+            rejected=len(receipts.rejected),
+            requests=receipts.requests,
+            resent=receipts.resent,
+        )
+
+    def _bury(self, run: Run, receipts: Receipts) -> None:
+        tables.make_common(self.warehouse)
+        with Chunk(self.store.open(receipts.chunk)) as chunk:
+            action = chunk.plan.action
+        rejected = f"rowferry.{table_part('rejected', run.sync, run.run)}"
+        columns = {"row_id": "STRING", "row_key": "STRING", "code": "STRING", "reason": "STRING"}
+        rows = ({"row_id": row.id, "row_key": row.key, "code": row.code, "reason": row.reason} for row in receipts.rejected)
+        self.warehouse.load_rows(rejected, columns, rows, job=f"rejected/{run.sync}/{run.run}")
+        names = {"sync": run.sync, "run": run.run, "destination": ChunkName.of(receipts.chunk).destination, "action": action}
+        params = {name: Param("STRING", value) for name, value in names.items()} | {"at": Param("TIMESTAMP", self.clock.now())}
+        statement = render(
+            "commit_relayed", dead_letters=self.warehouse.quote(tables.DEAD_LETTERS), rejected=self.warehouse.quote(rejected)
+        )
+        self.warehouse.apply(split(statement), params, once=f"finish/{run.sync}/{run.run}")
+        self.warehouse.drop(rejected)
 
     def _commit(self, run: Run, manifest: Manifest, outline: Outline, totals: Totals) -> None:
         rejected = f"rowferry.rejected_{manifest.run_table.partition('.')[2]}"

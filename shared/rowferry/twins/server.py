@@ -184,5 +184,8 @@ class _Connection(StreamRequestHandler):
             headers[name.strip().lower()] = value.strip()
         if headers.get("expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = self.rfile.read(int(headers.get("content-length") or 0))
+        length = int(headers.get("content-length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            return None  # the client died while it was sending: no server acts on half a request
         return Call(words[0], words[1], headers, body)
