@@ -357,6 +357,17 @@ def test_listing_holds_few_names_at_once(store: FolderStore, monkeypatch: pytest
     assert keys(store) == names
 
 
+def test_version_has_our_own_nanoseconds(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file's time is the clock's to the nanosecond, not the kernel's tick: a version can't come back within a tick."""
+    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_123_456_789)
+    version = store.create("a", b"")
+    path = store.path("a")
+    assert path is not None
+    assert path.stat().st_mtime_ns == 1_700_000_000_123_456_789
+    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_123_456_790)
+    assert store.write("a", b"") != version
+
+
 def test_files_are_for_the_user_and_readable_by_others(store: FolderStore, tmp_path: Path) -> None:
     """Objects have the rights of any new file, so that other programs of the machine can read them."""
     (tmp_path / "plain").write_bytes(b"")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import threading
 from collections.abc import Iterator
@@ -112,21 +111,6 @@ def test_gcs_holds_names_that_no_folder_can(gcs: GcsServer) -> None:
     for name in names:
         bucket.blob(name).upload_from_string(name.encode())
     assert {name: bucket.blob(name).download_as_bytes() for name in names} == {name: name.encode() for name in names}
-
-
-def test_gcs_object_of_any_encoding_is_read_as_stored(gcs: GcsServer) -> None:
-    """An export that was uploaded with Content-Encoding gzip comes out of the store as its stored bytes."""
-    packed = gzip.compress(b"id\n1\n", mtime=0)
-    blob = gcs.client().create_bucket("b").blob("f.csv")
-    blob.content_encoding = "gzip"
-    blob.upload_from_string(packed)
-    store = GcsStore(gcs.client(), "b")
-    assert store.read("f.csv")[0] == packed
-    with store.open("f.csv") as stream:
-        assert stream.read() == packed
-    found = store.head("f.csv")
-    assert found is not None
-    assert found.size_bytes == len(packed)
 
 
 def test_events_in_every_form(gcs: GcsServer, listener: Listener) -> None:
