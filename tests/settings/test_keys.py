@@ -166,6 +166,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     (f"{V}.secret", "whsec_abc", f"{V}.secret", "write secret:NAME or env:NAME"),
     (f"{V}.secret", [], f"{V}.secret", "is missing"),
     (V, {"scheme": "basic", "password": "secret:p"}, f"{V}.username", "is missing"),
+    (V, {"scheme": "basic", "username": 5, "password": "secret:p"}, f"{V}.username", "expected a text"),
     (V, {"scheme": "basic", "username": "me"}, f"{V}.password", "is missing"),
     (V, {"scheme": "hmac", "secret": "env:S"}, f"{V}.header", "is missing"),
     (V, {"scheme": "hmac", "secret": "env:S", "header": "a b"}, f"{V}.header", "name of a header"),

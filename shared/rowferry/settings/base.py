@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -125,7 +126,7 @@ def _resolved_url(reference: UrlReference, resolve: Callable[[str], str]) -> str
 def _seconds(value: Any) -> Any:
     if isinstance(value, float):  # a default, or a model that is read again
         return value
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])\s*", value)):
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])\s*", value, re.ASCII)):
         return float(match[1]) * _UNITS[match[2]]
     raise ValueError("expected a duration such as 30s, 15m, 1h or 1d")
 
@@ -136,11 +137,18 @@ Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0), WithJsonSchem
 Delay = Annotated[float, BeforeValidator(_seconds), Field(ge=0), WithJsonSchema(_DURATION)]  # the same, and `0s`
 
 
+def _without_slash(url: str) -> str:
+    return url if isinstance(url, UrlReference) else url.rstrip("/")
+
+
+BaseUrl = Annotated[Url, AfterValidator(_without_slash)]  # paths are put behind it
+
+
 class DestinationSettings(Frozen):
     """The keys every destination has. A vendor's model adds its own and pins `vendor`."""
 
     vendor: str
-    base_url: Url | None = Field(None, description="Overrides scheme and host of all of the vendor's APIs. https, or http on loopback.")
+    base_url: BaseUrl | None = Field(None, description="Overrides scheme and host of all of the vendor's APIs. https, or http on loopback.")
     per_second: float | None = Field(None, gt=0, description="Requests a second that this account may be sent, over all instances.")
     in_flight: int | None = Field(None, gt=0, le=1000, description="Requests of one worker that may be under way at once.")
     instances: int = Field(1, gt=0, description="Workers that may send at the same time; each gets its share of per_second.")
@@ -149,3 +157,8 @@ class DestinationSettings(Frozen):
     attempts: int = Field(5, gt=0, description="How often one request is tried when the vendor fails (rate limits don't count).")
     quiet_hours: HoursText | None = Field(None, description="When nothing is sent, e.g. `22:00-07:00 Europe/Berlin`.")
     price_per_data_point: float | None = Field(None, ge=0, description="For the cost in `rowferry plan`.")
+
+    def resolved(self, resolve: Callable[[str], str]) -> Self:
+        """As any part of the settings; a `base_url` found has no slash at its end either."""
+        copy = super().resolved(resolve)
+        return copy if copy.base_url is None else copy.model_copy(update={"base_url": copy.base_url.rstrip("/")})

@@ -66,6 +66,13 @@ class _Draft:
 
 
 def _documents(path: Path) -> list[Document]:
+    try:
+        return _listed(path)
+    except OSError as error:
+        return [Document(str(path), problems=[Problem(str(path), f"can't be read: {error.strerror}")])]
+
+
+def _listed(path: Path) -> list[Document]:
     if path.is_file():
         return [read_document(path, path.name)]
     if not path.is_dir():

@@ -51,7 +51,7 @@ def suggest(word: Any, allowed: Iterable[str], what: str = "allowed are") -> str
     words = list(allowed)
     meant = nearest(word, words) if isinstance(word, str) else None
     listing = f"{what} {', '.join(words)}" if words else ""
-    return "; ".join(part for part in (f"did you mean {meant}?" if meant else "", listing) if part)
+    return " ".join(part for part in (f"did you mean {meant}?" if meant else "", listing) if part)
 
 
 def shown(value: Any, path: str = "") -> str:
@@ -91,12 +91,26 @@ def hidden_key(key: str) -> str:
 def to_problems(error: ValidationError, data: Any, prefix: str, model: type[BaseModel]) -> list[Problem]:
     """Every problem in a validation error. `data` is what was validated, `prefix` its path in the settings."""
     found: list[Problem] = []
+    for path, details in _by_path(error, data).items():
+        conflicts = [problem for detail in details if detail["type"] == "conflicts" for problem in detail["ctx"]["problems"]]
+        found += [_below(prefix, [*path, *([problem.path] if problem.path else [])], problem) for problem in conflicts]
+        value = _at(data, path)
+        # Where one of several kinds may stand, each kind has its own error: together they are one problem.
+        kinds = dict.fromkeys(_KINDS[detail["type"]] for detail in details if detail["type"] in _KINDS)
+        others = [detail for detail in details if detail["type"] not in {"conflicts", *_KINDS}]
+        if kinds and not isinstance(value, str):
+            others = [detail for detail in others if detail["type"] != "value_error"]
+        found += [_below(prefix, path, _problem(detail, path, value, model)) for detail in others]
+        if kinds and not others:
+            wanted = Problem("", f"is {shown(value, '.'.join(map(str, path)))}, expected {' or '.join(kinds)}")
+            found.append(_below(prefix, path, wanted))
+    return found
+
+
+def _by_path(error: ValidationError, data: Any) -> dict[tuple[str | int, ...], list[ErrorDetails]]:
+    found: dict[tuple[str | int, ...], list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False, include_input=False):
-        path = _path(detail, data)
-        if detail["type"] == "conflicts":
-            found += [_below(prefix, [*path, *([p.path] if p.path else [])], p) for p in detail["ctx"]["problems"]]
-        else:
-            found.append(_below(prefix, path, _problem(detail, path, _at(data, path), model)))
+        found.setdefault(tuple(_path(detail, data)), []).append(detail)
     return found
 
 
@@ -118,8 +132,6 @@ def _problem(detail: ErrorDetails, path: Sequence[str | int], value: Any, model:
 
 
 def _sentence(detail: ErrorDetails, value: Any, found: str) -> str:
-    if detail["type"] in _KINDS:
-        return f"is {found}, expected {_KINDS[detail['type']]}"
     if detail["type"] == "value_error":
         message = without_quotes(str(detail["ctx"]["error"]), value)
         return message if found in _UNSHOWN else f"{found}: {message}"

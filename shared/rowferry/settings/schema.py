@@ -17,7 +17,7 @@ _REF = "#/$defs/{model}"
 _NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,62}$"
 
 
-def settings_schema() -> dict[str, Any]:
+def json_schema() -> dict[str, Any]:
     """The schema (2020-12) as plain values, with each vendor's own keys. Imports all vendors."""
     models = {vendor: find(vendor).settings for vendor in vendors()}
     refs, whole = models_json_schema([(Settings, "validation"), *((model, "validation") for model in models.values())], ref_template=_REF)

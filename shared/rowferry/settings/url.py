@@ -29,7 +29,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_url(text: str) -> str:
-    """The address without a slash at its end. Raises `ValueError` unless it is https, or http on loopback.
+    """The address as it is. Raises `ValueError` unless it is https, or http on loopback.
 
     The message never holds the address: some addresses are secrets.
     """
@@ -46,7 +46,7 @@ def check_url(text: str) -> str:
         raise ValueError("an address must not hold a user or password; use the vendor's own keys for them")
     if parts.query or parts.fragment:
         raise ValueError("expected scheme, host and path only, without ? or #")
-    return text.rstrip("/")
+    return text
 
 
 class UrlReference(str):

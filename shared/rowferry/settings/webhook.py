@@ -56,7 +56,7 @@ class Verify(Frozen):
 
     scheme: Scheme
     secret: Secrets = Field((), description="One, or a list while a secret is being replaced.")
-    username: str | Secret | None = Field(None, description="basic: the user's name, which is no secret, or a reference.")
+    username: Secret | str | None = Field(None, union_mode="left_to_right", description="basic: the user's name, or a reference.")
     password: Secrets = Field((), description="basic: one, or a list while it is being replaced.")
     header: HeaderName | None = Field(None, description="hmac, token: the header that bears the signature or token.")
     parameter: str | None = Field(None, min_length=1, description="token: the query parameter; it shows in access logs.")

@@ -12,7 +12,7 @@ from rowferry.destinations.port import Destination
 from rowferry.errors import Problem
 from rowferry.settings.base import DestinationSettings
 from rowferry.settings.model import Settings
-from rowferry.settings.problems import nearest, shown
+from rowferry.settings.problems import shown, suggest
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,16 @@ class Scope:
         """A problem when the section has no such entry."""
         known = sorted(self.names.get(section, frozenset()))
         if name not in known:
-            meant = nearest(name, known)
-            listing = f"there are {', '.join(known)}" if known else f"there are no {section}"
-            hint = f"did you mean {meant}? {listing}" if meant else listing
+            hint = suggest(name, known, "there are") or f"there are no {section}"
             yield Problem(path, f"{shown(name)} is not one of the {section}", hint)
 
-    def actions(self, to: str, action: str, path: str, *, key: str = "action") -> Iterator[Problem]:
+    def actions(self, to: str, action: str, path: str) -> Iterator[Problem]:
         """Problems of `to` and `action` below `path`: no such destination, or one that can't do this."""
         yield from self.missing("destinations", to, f"{path}.to")
         found = self.destination(to)
         if found is not None and action not in found[0].actions:
-            known = list(found[0].actions)
-            meant = nearest(action, known)
-            hint = (f"did you mean {meant}? " if meant else "") + f"its actions are {', '.join(known)}"
-            yield Problem(f"{path}.{key}", f"{found[0].vendor} has no action {shown(action)}", hint)
+            hint = suggest(action, found[0].actions, "its actions are")
+            yield Problem(f"{path}.action", f"{found[0].vendor} has no action {shown(action)}", hint)
 
     def notify(self, names: tuple[str, ...], path: str) -> Iterator[Problem]:
         """Problems of a `notify`: each name is a destination that takes notices."""

@@ -10,7 +10,7 @@ from rowferry.errors import Problem
 from rowferry.settings.base import DestinationSettings
 from rowferry.settings.checks.scope import Scope, check_cron
 from rowferry.settings.feed import Feed
-from rowferry.settings.problems import nearest, shown
+from rowferry.settings.problems import shown, suggest
 from rowferry.settings.sync import ColumnField, MapField, Sync
 
 _NESTING = "___"
@@ -52,9 +52,8 @@ def _check_model(scope: Scope, sync: Sync, path: str) -> Iterator[Problem]:
     known = {name.lower() for name in columns}
     for setting, column in used:
         if column.lower() not in known:
-            meant = nearest(column, columns)
-            hint = (f"did you mean {meant}? " if meant else "") + f"it has {', '.join(columns)}"
-            yield Problem(f"{path}.{setting}", f"{sync.model.table} has no column {shown(column)}", hint)
+            told = f"{sync.model.table} has no column {shown(column)}"
+            yield Problem(f"{path}.{setting}", told, suggest(column, columns, "it has"))
 
 
 def _feed_of(scope: Scope, sync: Sync) -> Feed | None:
