@@ -25,6 +25,11 @@ class SecretManager(Twin):
 
     values: dict[str, bytes] = field(default_factory=dict)
 
+    def client(self) -> SecretManagerServiceClient:
+        """A real client that talks to the stand-in."""
+        nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth leaves it unannotated
+        return SecretManagerServiceClient(transport="rest", credentials=nobody, client_options={"api_endpoint": self.url})
+
     def answer(self, call: Call) -> Response:
         """The version's payload, or 404."""
         path = call.path.partition("?")[0].removeprefix("/v1/").removesuffix(":access")
@@ -48,9 +53,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def resolve(manager: SecretManager, clock: ManualClock) -> Resolve:
-    nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth leaves it unannotated
-    client = SecretManagerServiceClient(transport="rest", credentials=nobody, client_options={"api_endpoint": manager.url})
-    return from_secret_manager(from_environment({"KEY": "value"}), "acme", client, clock)
+    return from_secret_manager(from_environment({"KEY": "value"}), "acme", manager.client(), clock)
 
 
 def test_secret_is_read_once(manager: SecretManager, resolve: Resolve) -> None:
@@ -80,6 +83,16 @@ def test_version_paths() -> None:
     assert version_path("projects/q/secrets/n", "p") == "projects/q/secrets/n/versions/latest"
 
 
+def test_project_comes_from_the_environment(manager: SecretManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a project of its own, the resolver takes the function's, and says when there is none."""
+    client = manager.client()
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    with pytest.raises(UsageError, match="set GOOGLE_CLOUD_PROJECT"):
+        from_secret_manager(client=client)("secret:braze-key")
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "acme")
+    assert from_secret_manager(client=client)("secret:braze-key") == "s3cr3t"
+
+
 def test_env_falls_through(manager: SecretManager, resolve: Resolve) -> None:
     """`env:NAME` is read from the environment, never from Google."""
     assert resolve("env:KEY") == "value"
@@ -88,7 +101,7 @@ def test_env_falls_through(manager: SecretManager, resolve: Resolve) -> None:
 
 def test_missing_secret_is_named(resolve: Resolve) -> None:
     """A secret that is not there is a fault of the settings, told with its name."""
-    with pytest.raises(UsageError, match="secret:no-such is not in Secret Manager: create projects/acme/secrets/no-such"):
+    with pytest.raises(UsageError, match="secret:no-such is not in Secret Manager.*: add a version to projects/acme/secrets/no-such"):
         resolve("secret:no-such")
 
 

@@ -17,7 +17,7 @@ from botocore.exceptions import (  # noqa: TID251 - this is the adapter
 )
 
 from rowferry.errors import CredentialsError, RowferryError, TryLater, UsageError
-from rowferry.secrets import Resolve
+from rowferry.secrets import Resolve, from_environment
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -37,12 +37,13 @@ _REFUSED = {
 }
 
 
-def from_secrets_manager(elsewhere: Resolve, client: SecretsManagerClient | None = None) -> Resolve:
-    """Resolves `secret:NAME` (a name or an ARN's name) with Secrets Manager, and everything else `elsewhere`.
+def from_secrets_manager(elsewhere: Resolve | None = None, client: SecretsManagerClient | None = None) -> Resolve:
+    """Resolves `secret:NAME` with Secrets Manager, and all else with `elsewhere`, which is the environment unless given.
 
     Raises `UsageError` for a secret that is not there, `CredentialsError` where we may not read it and
     `TryLater` where Secrets Manager can't be reached; none holds the value.
     """
+    elsewhere = elsewhere or from_environment()
     provider = SecretsProvider(boto3_client=client or _client())
 
     def resolve(reference: str) -> str:
@@ -72,7 +73,7 @@ def _client() -> SecretsManagerClient:
 def _explanation(error: BaseException | None, name: str) -> RowferryError:
     code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
     if code in _MISSING:
-        return UsageError(f"secret:{name} is not in Secrets Manager ({code}): create it with that name, or mend the settings")
+        return UsageError(f"secret:{name} is not in Secrets Manager, or has no value yet ({code}): put its value in, or mend the settings")
     if code in _REFUSED:
         return CredentialsError(f"secret:{name} may not be read ({code}): grant secretsmanager:GetSecretValue on it")
     if isinstance(error, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import requests
 from google.api_core.exceptions import BadRequest, Forbidden, GoogleAPICallError, NotFound, RetryError, Unauthorized
 from google.api_core.retry import Retry, if_transient_error
@@ -10,7 +12,7 @@ from google.cloud.secretmanager import SecretManagerServiceClient  # noqa: TID25
 
 from rowferry.clock import Clock, SystemClock
 from rowferry.errors import CredentialsError, RowferryError, TryLater, UsageError
-from rowferry.secrets import Resolve
+from rowferry.secrets import Resolve, from_environment
 
 # A rotated key is taken up within this time; a run that fails on the old one resumes with the new one.
 KEPT_SECONDS = 300.0
@@ -20,14 +22,20 @@ _ERRORS = (GoogleAPICallError, RetryError, GoogleAuthError, requests.RequestExce
 
 
 def from_secret_manager(
-    elsewhere: Resolve, project: str, client: SecretManagerServiceClient | None = None, clock: Clock | None = None
+    elsewhere: Resolve | None = None,
+    project: str | None = None,
+    client: SecretManagerServiceClient | None = None,
+    clock: Clock | None = None,
 ) -> Resolve:
-    """Resolves `secret:NAME` with the project's Secret Manager, and everything else `elsewhere`.
+    """Resolves `secret:NAME` with the project's Secret Manager, and all else with `elsewhere`.
 
+    Unless given, `project` is the variable GOOGLE_CLOUD_PROJECT and `elsewhere` the environment.
     NAME is the newest version; `NAME/versions/3` pins one, `projects/P/secrets/NAME` is another project's.
     Raises `UsageError` for a secret that is not there, `CredentialsError` where we may not read it and
     `TryLater` where Secret Manager can't be reached; none holds the value.
     """
+    elsewhere = elsewhere or from_environment()
+    project = project or os.environ.get("GOOGLE_CLOUD_PROJECT", "")
     clock = clock or SystemClock()
     client = client or _client()
     kept: dict[str, tuple[float, str]] = {}
@@ -46,7 +54,9 @@ def from_secret_manager(
 
 
 def version_path(name: str, project: str) -> str:
-    """The resource name of a secret's version, the newest unless `name` says which."""
+    """The resource name of a secret's version, the newest unless `name` says which. Raises `UsageError` without a project."""
+    if not project and not name.startswith("projects/"):
+        raise UsageError(f"secret:{name} is in no known project: set GOOGLE_CLOUD_PROJECT")
     path = name if name.startswith("projects/") else f"projects/{project}/secrets/{name}"
     return path if "/versions/" in path else f"{path}/versions/latest"
 
@@ -73,7 +83,8 @@ def _read(client: SecretManagerServiceClient, name: str, project: str) -> str:
 
 def _explanation(error: Exception, name: str, path: str) -> RowferryError:
     if isinstance(error, NotFound):
-        return UsageError(f"secret:{name} is not in Secret Manager: create {path.partition('/versions/')[0]}, or mend the settings")
+        where = path.partition("/versions/")[0]
+        return UsageError(f"secret:{name} is not in Secret Manager, or has no value yet: add a version to {where}, or mend the settings")
     if isinstance(error, BadRequest):
         # `latest` is the newest version even when that is disabled (facts: Secret Manager, 2026-11).
         return UsageError(f"secret:{name} can't be used: {path} is disabled or destroyed; enable it, or name another version")
