@@ -29,7 +29,7 @@ from rowferry.wire import Response
 from support.vendors import clevertap
 
 SETTINGS = clevertap.settings("http://127.0.0.1:1")
-PROFILE, EVENT, SUBSCRIPTION = (DESTINATION.actions[name] for name in ("profile", "event", "subscription"))
+PROFILE, EVENT, SUBSCRIPTION, DELETE = (DESTINATION.actions[name] for name in ("profile", "event", "subscription", "delete"))
 
 
 def profile_of(**fields: Any) -> dict[str, Any]:
@@ -142,18 +142,19 @@ def test_check_finds_what_can_never_work(action: str, names: dict[str, str | Non
     assert [problem.path for problem in DESTINATION.actions[action].check(names, SETTINGS)] == [path]
 
 
-@pytest.mark.parametrize("action", ["profile", "event", "subscription"])
+@pytest.mark.parametrize("action", ["profile", "event", "subscription", "delete"])
 def test_check_passes_what_works(action: str) -> None:
     """The maps of all the suite's rows have no problem."""
     for fields in clevertap.ROWS[action]:
         assert list(DESTINATION.actions[action].check(dict.fromkeys(fields), SETTINGS)) == []
 
 
-def test_a_dry_run_never_reaches_subscriptions() -> None:
-    """CleverTap has no dry run for consent, so with dry_run neither check nor a row lets one through."""
+def test_a_dry_run_does_nothing_in_earnest() -> None:
+    """CleverTap has no dry run for consent and deletion, so with dry_run neither check nor a row lets one through."""
     dry = clevertap.settings("http://127.0.0.1:1", dry_run=True)
-    assert [problem.path for problem in SUBSCRIPTION.check({"email": "STRING", "status": "BOOL"}, dry)] == [""]
-    assert code_of(SUBSCRIPTION, {"email": "a@b.co", "status": False}, dry) == "dry_run"
+    for action, row in ((SUBSCRIPTION, {"email": "a@b.co", "status": False}), (DELETE, {"identity": "u1"})):
+        assert [problem.path for problem in action.check(dict.fromkeys(row), dry)] == [""]
+        assert code_of(action, row, dry) == "dry_run"
     assert EVENT.build([b"{}"], dry).url.endswith("/1/upload?dryRun=1")
 
 
@@ -373,6 +374,16 @@ def test_subscriptions(fields: dict[str, Any], record: dict[str, Any]) -> None:
 def test_subscriptions_that_are_not_clear_are_refused(fields: dict[str, Any], code: str) -> None:
     """Consent is never guessed."""
     assert code_of(SUBSCRIPTION, fields) == code
+
+
+def test_deletions_name_people_and_devices() -> None:
+    """Up to 100 a request, identities and CleverTap ids each in a list of their own."""
+    batch = [DELETE.to_payload(fields, SETTINGS) for fields in ({"identity": 7}, {"objectId": "d1"}, {"identity": "u2"})]
+    request = DELETE.build(batch, SETTINGS)
+    assert request.url.endswith("/1/delete/profiles.json")
+    assert orjson.loads(request.body) == {"identity": ["7", "u2"], "guid": ["d1"]}
+    assert (DELETE.limits(SETTINGS).batch_rows, DESTINATION.remove_action) == (100, "delete")
+    assert code_of(DELETE, {"FBID": "f1"}) == "missing_identifier"
 
 
 # ── Requests ────────────────────────────────────────────────────────────────────────────────

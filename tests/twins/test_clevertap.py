@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from rowferry.destinations.clevertap import DESTINATION
-from rowferry.destinations.port import DELIVERED, Answer, Refused, Rejected, Settled, SlowDown
+from rowferry.destinations.port import DELIVERED, Answer, Refused, Rejected, Settled, SlowDown, Split
 from rowferry.twins.clevertap import CleverTapTwin
 from rowferry.wire import Request, Response
 from support.vendors import clevertap
@@ -163,6 +163,14 @@ def test_the_sixteenth_open_request_is_told_to_wait(twin: CleverTapTwin) -> None
     for thread in threads:
         thread.join()
     assert answers == [Settled([DELIVERED])] * 15
+
+
+def test_deletions_are_few_and_delete(twin: CleverTapTwin) -> None:
+    """The person is gone afterwards; 101 at once are too many."""
+    deliver(twin, "profile", [{"identity": "u1", "tier": "gold"}, {"identity": "u2", "tier": "blue"}])
+    assert deliver(twin, "delete", [{"identity": "u1"}]) == Settled([DELIVERED])
+    assert set(twin.profiles) == {"u2"}
+    assert isinstance(deliver(twin, "delete", [{"identity": f"u{index}"} for index in range(101)]), Split)
 
 
 def test_unknown_paths_answer_200_and_nothing(twin: CleverTapTwin) -> None:

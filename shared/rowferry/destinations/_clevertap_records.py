@@ -1,4 +1,4 @@
-"""What CleverTap takes in a record, and how a row becomes one: names, values, limits.
+"""What CleverTap takes in a record: which fields, names, values and limits, and how a row becomes one.
 
 What CleverTap would cut, drop or file as something else without a word is refused here, with the
 limit in the reason. What it refuses itself, record by record (a wrong e-mail, say), is left to it.
@@ -8,7 +8,7 @@ The sources are at the top of `clevertap.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rowferry.destinations.port import Fields, Value
 from rowferry.destinations.values import dumps, identity, instant, plain, required
-from rowferry.errors import RowRejected
+from rowferry.errors import Problem, RowRejected
 
 if TYPE_CHECKING:
     from rowferry.destinations.clevertap import CleverTapSettings
@@ -30,7 +30,8 @@ CHARGED_ITEMS = 256
 IDENTIFIERS = ("identity", "objectId", "FBID", "GPID")
 CHANNELS = ("email", "phone")  # subscribe-api
 SWITCHES = ("MSG-email", "MSG-push", "MSG-sms", "MSG-whatsapp")
-WELL_KNOWN = ("Name", "Email", "Phone", "Gender", "DOB", "Age", "Education", "Employed", "Married", *SWITCHES)
+WELL_KNOWN = frozenset(("Name", "Email", "Phone", "Gender", "DOB", "Age", "Education", "Employed", "Married", *SWITCHES))
+DELETED_BY = {"identity": "identity", "objectId": "guid"}  # delete-user-profile-api: what our identifiers are called there
 OPERATORS = ("$set", "$add", "$remove", "$incr", "$decr", "$delete")
 STATUSES = {"unsubscribe": "Unsubscribe", "resubscribe": "Resubscribe", "subscribe": "Resubscribe"}
 
@@ -78,6 +79,57 @@ def _letters(name: str) -> str:
 
 
 _OWN = {_letters(name): name for name in WELL_KNOWN}
+
+
+def _check_identifiers(names: Iterable[str], allowed: Sequence[str]) -> Iterable[Problem]:
+    mapped = [name for name in names if name in allowed]
+    if len(mapped) != 1:
+        yield Problem("", f"{' and '.join(mapped) or 'no identifier'} mapped", f"map exactly one of {', '.join(allowed)}")
+
+
+def check_event(names: Mapping[str, str | None], settings: CleverTapSettings) -> Iterable[Problem]:
+    """Identity, name and time are mapped, and no name that CleverTap does not take."""
+    yield from _check_identifiers(names, IDENTIFIERS)
+    if "name" not in names:
+        yield Problem("name", "the event's name is not mapped", "name: {value: Order Placed}, or a column")
+    if "time" not in names and settings.missing_time == "reject":
+        yield Problem("time", "the event's time is not mapped", "map a TIMESTAMP, or set missing_time: arrival on the destination")
+    for name in names.keys() - {*IDENTIFIERS, "name", "time"}:
+        if why := key_problem(name, "event"):
+            yield Problem(name, why)
+
+
+def check_profile(names: Mapping[str, str | None], _settings: CleverTapSettings) -> Iterable[Problem]:
+    """An identity is mapped, and no name that CleverTap does not take or that is nearly one of its own."""
+    yield from _check_identifiers(names, IDENTIFIERS)
+    for name in names.keys() - set(IDENTIFIERS):
+        if why := key_problem(name, "profile"):
+            yield Problem(name, why)
+        elif near := near_miss(name):
+            yield Problem(name, f"would become a custom property beside CleverTap's own {near}", f"did you mean {near}?")
+        elif name in SWITCHES and names[name] not in ("BOOL", None):
+            yield Problem(name, f"CleverTap takes a BOOL here, the column is {names[name]}")
+
+
+def check_subscription(names: Mapping[str, str | None], settings: CleverTapSettings) -> Iterable[Problem]:
+    """An address and a status are mapped, and nothing else."""
+    yield from _check_identifiers(names, CHANNELS)
+    if "status" not in names:
+        yield Problem("status", "whether to subscribe is not mapped", f"status: a BOOL column, or one of {', '.join(STATUSES)}")
+    for name in names.keys() - {*CHANNELS, "status"}:
+        yield Problem(name, "is not part of CleverTap's subscribe API", "email or phone, and status")
+    yield from _check_dry_run(settings)
+
+
+def check_deletion(names: Mapping[str, str | None], settings: CleverTapSettings) -> Iterable[Problem]:
+    """An identity is mapped that CleverTap deletes by."""
+    yield from _check_identifiers(names, tuple(DELETED_BY))
+    yield from _check_dry_run(settings)
+
+
+def _check_dry_run(settings: CleverTapSettings) -> Iterable[Problem]:
+    if settings.dry_run:
+        yield Problem("", "dry_run holds back uploads only, this would be done in earnest", "set dry_run: false")
 
 
 def _one_of(fields: Fields, allowed: Sequence[str]) -> tuple[str, str]:
@@ -176,9 +228,16 @@ def _attribute(name: str, value: Value, settings: CleverTapSettings) -> Any:
         return _unset(name, settings)
     if isinstance(value, dict) and any(key.startswith("$") for key in value):
         return _operation(name, value)
-    if isinstance(value, list) and name not in WELL_KNOWN:
+    if name in WELL_KNOWN:
+        return _own_attribute(name, value, settings)
+    if isinstance(value, list):
         return _multi_value(name, value)
-    if isinstance(value, list | dict) and name in WELL_KNOWN:
+    return _value(name, value, settings)
+
+
+def _own_attribute(name: str, value: Value, settings: CleverTapSettings) -> Any:
+    """One of CleverTap's own properties. What is wrong with the others (`Gender`, `Email` …) it says itself, row by row."""
+    if isinstance(value, list | dict):
         raise RowRejected("wrong_type", f"{name} is one of CleverTap's own properties and holds a single value")
     if name in SWITCHES and not isinstance(value, bool):
         raise RowRejected("wrong_type", f"{name} must be true or false")
@@ -229,6 +288,17 @@ def to_subscription(fields: Fields, settings: CleverTapSettings) -> bytes:
         status = "resubscribe" if status else "unsubscribe"
     if not isinstance(status, str) or status.strip().lower() not in STATUSES:
         raise RowRejected("status_invalid", f"status must be true, false or one of {', '.join(STATUSES)}")
-    if settings.dry_run:
-        raise RowRejected("dry_run", "dry_run is set, and CleverTap has no dry run for subscriptions")
+    _refuse_dry_run(settings)
     return dumps({"type": channel, "value": address, "status": STATUSES[status.strip().lower()]})
+
+
+def to_deletion(fields: Fields, settings: CleverTapSettings) -> bytes:
+    """Whom to delete. Raises `RowRejected` when the row does not say."""
+    _refuse_dry_run(settings)
+    name, who = _one_of(fields, tuple(DELETED_BY))
+    return dumps({DELETED_BY[name]: who})
+
+
+def _refuse_dry_run(settings: CleverTapSettings) -> None:
+    if settings.dry_run:
+        raise RowRejected("dry_run", "dry_run is set, and CleverTap has no dry run for this: it would be done in earnest")

@@ -13,7 +13,7 @@ Sources, with the dates of the copies read: developer.clevertap.com/docs/upload-
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import orjson
@@ -47,6 +47,7 @@ from rowferry.wire import Request, Response
 HOSTS = {"eu1": "api", "global": "api", "in1": "in1.api", "sg1": "sg1.api", "us1": "us1.api", "aps3": "aps3.api", "mec1": "mec1.api"}
 MAX_OPEN_REQUESTS = 15  # api-request-limit: per account, over everybody who uploads
 BATCH_ROWS = 1000  # upload-events-api, upload-user-profiles-api, subscribe-api
+DELETED_ROWS = 100  # delete-user-profile-api (2026-07-03); 3 requests may be open at once
 
 # api-errors: what a record's code means, in our words.
 CODES = {
@@ -97,52 +98,15 @@ def _host(settings: CleverTapSettings) -> str:
     return (settings.base_url or f"https://{HOSTS[settings.region or 'global']}.clevertap.com").rstrip("/")
 
 
-# ── The map ─────────────────────────────────────────────────────────────────────────────────
-
-
-def _check_identifiers(names: Iterable[str], allowed: Sequence[str]) -> Iterable[Problem]:
-    mapped = [name for name in names if name in allowed]
-    if len(mapped) != 1:
-        yield Problem("", f"{' and '.join(mapped) or 'no identifier'} mapped", f"map exactly one of {', '.join(allowed)}")
-
-
-def _check_event(names: Mapping[str, str | None], settings: CleverTapSettings) -> Iterable[Problem]:
-    yield from _check_identifiers(names, records.IDENTIFIERS)
-    if "name" not in names:
-        yield Problem("name", "the event's name is not mapped", "name: {value: Order Placed}, or a column")
-    if "time" not in names and settings.missing_time == "reject":
-        yield Problem("time", "the event's time is not mapped", "map a TIMESTAMP, or set missing_time: arrival on the destination")
-    for name in names.keys() - {*records.IDENTIFIERS, "name", "time"}:
-        if why := records.key_problem(name, "event"):
-            yield Problem(name, why)
-
-
-def _check_profile(names: Mapping[str, str | None], _settings: CleverTapSettings) -> Iterable[Problem]:
-    yield from _check_identifiers(names, records.IDENTIFIERS)
-    for name in names.keys() - set(records.IDENTIFIERS):
-        if why := records.key_problem(name, "profile"):
-            yield Problem(name, why)
-        elif near := records.near_miss(name):
-            yield Problem(name, f"would become a custom property beside CleverTap's own {near}", f"did you mean {near}?")
-        elif name in records.SWITCHES and names[name] not in ("BOOL", None):
-            yield Problem(name, f"CleverTap takes a BOOL here, the column is {names[name]}")
-
-
-def _check_subscription(names: Mapping[str, str | None], settings: CleverTapSettings) -> Iterable[Problem]:
-    yield from _check_identifiers(names, records.CHANNELS)
-    if "status" not in names:
-        yield Problem("status", "whether to subscribe is not mapped", f"status: a BOOL column, or one of {', '.join(records.STATUSES)}")
-    for name in names.keys() - {*records.CHANNELS, "status"}:
-        yield Problem(name, "is not part of CleverTap's subscribe API", "email or phone, and status")
-    if settings.dry_run:
-        yield Problem("", "dry_run does not hold back subscriptions: CleverTap has it for uploads only", "set dry_run: false")
-
-
 # ── Requests and answers ────────────────────────────────────────────────────────────────────
 
 
 def _limits(settings: CleverTapSettings) -> Limits:
-    return Limits(batch_rows=BATCH_ROWS, body_bytes=settings.request_bytes, envelope_bytes=len(_envelope([])))
+    return Limits(BATCH_ROWS, settings.request_bytes, envelope_bytes=len(_envelope([])))
+
+
+def _delete_limits(settings: CleverTapSettings) -> Limits:
+    return Limits(DELETED_ROWS, settings.request_bytes)
 
 
 def _pace(settings: CleverTapSettings) -> Pace:
@@ -171,10 +135,18 @@ def _subscribe(batch: Sequence[bytes], settings: CleverTapSettings) -> Request:
     return _post("/1/subscribe", _envelope(batch), settings)
 
 
+def _delete(batch: Sequence[bytes], settings: CleverTapSettings) -> Request:
+    people: dict[str, list[str]] = {}
+    for payload in batch:
+        for name, who in orjson.loads(payload).items():
+            people.setdefault(name, []).append(who)
+    return _post("/1/delete/profiles.json", orjson.dumps(people), settings)
+
+
 def _read(response: Response, batch: Sequence[bytes], _settings: CleverTapSettings, _note: str) -> Answer:
+    answer = by_status(response, "CleverTap")
     if response.status == 409:  # api-errors: "conflict", with nothing said for uploads
         return TryAgain(f"CleverTap answered 409: {response.text}")
-    answer = by_status(response, "CleverTap")
     if isinstance(answer, Refused):
         return Refused(f"{answer.reason}; account_id, passcode or region is wrong")
     return answer or _read_body(response, batch)
@@ -246,8 +218,7 @@ def _probe(settings: CleverTapSettings) -> Request:
 
 
 def _read_probe(response: Response) -> str | None:
-    body = json_object(response) or {}
-    if response.status == 200 and body.get("status") in ("success", "partial"):
+    if response.status == 200 and (json_object(response) or {}).get("status") in ("success", "partial"):
         return None
     return f"CleverTap answered {response.status}: {response.text or 'nothing'}; check region, account_id and passcode"
 
@@ -265,18 +236,20 @@ DESTINATION = Destination(
     title="CleverTap",
     settings=CleverTapSettings,
     actions={
-        "profile": Action("profile", _limits, _identifiers, _check_profile, records.to_profile, _upload, _read),
-        "event": Action("event", _limits, _identifiers, _check_event, records.to_event, _upload, _read, repeats_safely=False),
-        "subscription": Action("subscription", _limits, _channels, _check_subscription, records.to_subscription, _subscribe, _read),
+        "profile": Action("profile", _limits, _identifiers, records.check_profile, records.to_profile, _upload, _read),
+        "event": Action("event", _limits, _identifiers, records.check_event, records.to_event, _upload, _read, repeats_safely=False),
+        "subscription": Action("subscription", _limits, _channels, records.check_subscription, records.to_subscription, _subscribe, _read),
+        "delete": Action("delete", _delete_limits, _identifiers, records.check_deletion, records.to_deletion, _delete, _read),
     },
     pace=_pace,
     probe=_probe,
     read_probe=_read_probe,
     audience="attribute",
+    remove_action="delete",
     notes={
         "profile": "$incr and $decr count twice when a request has to be repeated; prefer the total as a plain attribute.",
         "event": "CleverTap does not recognise a repeated event: a request whose answer was lost is stored twice.",
         "subscription": "Holds for every profile that shares the address; MSG-email and its like by `profile` hold for one person.",
-        "dry_run": "Rows of a dry run count as delivered; give it a sync of its own.",
+        "delete": "CleverTap takes 3 deletions at a time and answers 429 to more: they go slowly, and hold up uploads meanwhile.",
     },
 )

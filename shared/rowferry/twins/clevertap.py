@@ -1,4 +1,4 @@
-"""CleverTap's stand-in: `/1/upload`, `/1/subscribe` and the request that shows whether a key works.
+"""CleverTap's stand-in: upload, subscribe, delete, and the request that shows whether a key works.
 
 It keeps CleverTap's rules where they are documented: 200 for success, partial and fail alike, the
 place of a refused record in words, record codes, 15 requests open at once. What CleverTap would
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,7 +21,8 @@ import orjson
 from rowferry.twins.server import Call, Twin
 from rowferry.wire import Response
 
-MAX_OPEN_REQUESTS = 15
+MAX_OPEN_UPLOADS = 15
+MAX_OPEN_OTHERS = 3  # deletions, counts and every kind of export
 MAX_RECORDS = 1000
 _IDENTIFIERS = ("identity", "objectId", "FBID", "GPID")
 _RESERVED = {
@@ -69,20 +71,21 @@ class CleverTapTwin(Twin):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._open = 0
+        self._open = {MAX_OPEN_UPLOADS: 0, MAX_OPEN_OTHERS: 0}
         self._counting = threading.Lock()
 
     def serve(self, call: Call) -> Response | None:
-        """As any twin, but the sixteenth request that is open at once gets a 429."""
+        """As any twin, but the sixteenth upload that is open at once, and the fourth of anything else, gets a 429."""
+        kind = MAX_OPEN_UPLOADS if call.path.startswith(("/1/upload", "/1/subscribe")) else MAX_OPEN_OTHERS
         with self._counting:
-            self._open += 1
-            self.most_open = max(self.most_open, self._open)
-            crowded = self._open > MAX_OPEN_REQUESTS
+            self._open[kind] += 1
+            self.most_open = max(self.most_open, self._open[kind])
+            crowded = self._open[kind] > kind
         try:
             return _fail(429, "Too many concurrent requests") if crowded else super().serve(call)
         finally:
             with self._counting:
-                self._open -= 1
+                self._open[kind] -= 1
 
     def state(self) -> dict[str, Any]:
         """Counts, the last events, and the profiles seen first."""
@@ -94,18 +97,22 @@ class CleverTapTwin(Twin):
         url = urlsplit(call.path)
         if not self._knows(call):
             return _fail(401, "Invalid Credentials")
-        if url.path == "/1/now.json":
-            return _json(200, {"status": "success", "count": len(self.profiles)})
-        take = {"/1/upload": self._take_record, "/1/subscribe": self._take_consent}.get(url.path)
-        if take is None:
+        answers: dict[str, Callable[[Call], Response]] = {
+            "/1/upload": lambda call: self._take(call, self._take_record),
+            "/1/subscribe": lambda call: self._take(call, self._take_consent),
+            "/1/delete/profiles.json": self._delete,
+            "/1/now.json": lambda _call: _json(200, {"status": "success", "count": len(self.profiles)}),
+        }
+        if url.path not in answers:
             return Response(200)
-        if call.method != "POST":
-            return _fail(405, "Method not allowed")
+        return answers[url.path](call) if call.method == "POST" else _fail(405, "Method not allowed")
+
+    def _take(self, call: Call, take: Callable[[Any, bool], None]) -> Response:
         records = _records(call)
         if isinstance(records, Response):
             self._note(True, "a body that is not 1 to 1,000 records")
             return records
-        dry = parse_qs(url.query).get("dryRun") == ["1"]
+        dry = parse_qs(urlsplit(call.path).query).get("dryRun") == ["1"]
         refused = [found for index, record in enumerate(records) if (found := self._try(take, record, index, dry))]
         return _outcome(len(records), refused)
 
@@ -114,7 +121,7 @@ class CleverTapTwin(Twin):
         expected = (self.account_id or given[0], self.passcode or given[1])
         return all(given) and given == expected
 
-    def _try(self, take: Any, record: Any, index: int, dry: bool) -> dict[str, Any] | None:
+    def _try(self, take: Callable[[Any, bool], None], record: Any, index: int, dry: bool) -> dict[str, Any] | None:
         try:
             take(record, dry)
         except _Unprocessed as refused:
@@ -196,6 +203,20 @@ class CleverTapTwin(Twin):
         # Whether `/1/subscribe` knows a dry run is not documented: the twin takes it at its word that it does not.
         self.consent[str(record["value"])] = record["status"]
         self._note(dry, "a dry run of a subscription")
+
+    def _delete(self, call: Call) -> Response:
+        """Whose devices are meant by a `guid` is not known here: those people are stored under the id itself."""
+        try:
+            people = orjson.loads(call.body)
+        except orjson.JSONDecodeError:
+            return _fail(400, "Payload is not valid")
+        lists = [people.get("identity", []), people.get("guid", [])] if isinstance(people, dict) else []
+        if not any(lists) or any(len(found) > 100 for found in lists):
+            self._note(True, "not 1 to 100 people to delete")
+            return _fail(400, "Payload needs 1 to 100 people")
+        for who in chain.from_iterable(lists):
+            self.profiles.pop(who, None)
+        return _json(200, {"status": "success"})
 
     def _note(self, is_spoiled: bool, what: str) -> None:
         if is_spoiled:

@@ -40,5 +40,6 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"email": "zoe@example.com", "status": False},
         {"phone": "+14155551234", "status": "Resubscribe"},
     ],
+    "delete": [{"identity": "u1"}, {"objectId": "device-1"}],
 }
 TWIN = CleverTapTwin
