@@ -49,6 +49,11 @@ class Notices:
                 self._tell(news)
                 return True
 
+    def state(self, topic: str) -> str:
+        """How things stand with a topic, as far as anybody was told."""
+        body, _ = self._topics.read(topic)
+        return OK if body is None else str(body["state"])
+
     def tell_change(self, change: Change | None, to: Sequence[str]) -> bool:
         """`tell` for one of the `kinds`; None is no news."""
         return change is not None and self.tell(change.topic, change.state, change.notice, to)

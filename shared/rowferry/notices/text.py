@@ -6,12 +6,11 @@ can ring a whole channel (`<!channel>`) or hide where a link leads.
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
-
-import orjson
 
 NOTHING = "–"  # stands for NULL and for what is missing
 MAX_CHARACTERS = 3_500  # Slack advises 4,000 and cuts at 40,000
@@ -47,7 +46,7 @@ def plain(value: Any) -> str:
     elif isinstance(value, float):
         found = f"{value:.12g}"
     elif isinstance(value, dict | list | tuple):
-        found = orjson.dumps(value, default=str).decode()
+        found = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
     elif isinstance(value, datetime):
         found = value.isoformat(sep=" ", timespec="seconds")
     elif isinstance(value, int | Decimal | date):

@@ -1,0 +1,219 @@
+"""Alerts on a real warehouse: told on each change of state, with the numbers, and never twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rowferry.alerts.check import Alerts, Look
+from rowferry.alerts.history import History
+from rowferry.clock import ManualClock
+from rowferry.delivery.outbox import Outbox
+from rowferry.errors import TryLater
+from rowferry.notices.notices import Notices
+from rowferry.settings.alert import Alert
+from rowferry.stores.folder import FolderStore
+from rowferry.stores.port import Store
+from rowferry.warehouse.duckdb import DuckDbWarehouse
+from support.killing import DownStore, Killed, MortalStore
+from support.relayed import relayed
+
+MONDAY = datetime(2026, 3, 23, 9, 0, tzinfo=UTC)
+
+
+@dataclass
+class Shop:
+    """A warehouse with the orders of a shop, and a clock."""
+
+    warehouse: DuckDbWarehouse
+    store: FolderStore
+    clock: ManualClock
+    jobs: int = 0
+
+    def sells(self, orders: Any, **more: Any) -> None:
+        """From now on the alert's table holds this one row."""
+        self.jobs += 1
+        row = {"orders": orders, **more}
+        types = {str: "STRING", Decimal: "NUMERIC", float: "FLOAT64"}
+        columns = {name: types.get(type(value), "INT64") for name, value in row.items()}
+        self.warehouse.load_rows("shop.orders", columns, [row], job=f"job{self.jobs}")
+
+    def look(self, store: Store | None = None, after: timedelta = timedelta(0), **alert: Any) -> Look:
+        """Look at the alert, some time after the last look."""
+        self.clock.sleep(after.total_seconds())
+        state = store or self.store
+        found: dict[str, Any] = {"sql": "SELECT * FROM shop.orders", "fire_when": "orders < 100", "every": "1h", "notify": "ops", **alert}
+        notices = Notices(state, Outbox(state), self.clock)
+        return Alerts(self.warehouse, state, notices, self.clock).check("orders_dropped", Alert.model_validate(found))
+
+    @property
+    def told(self) -> list[str]:
+        """Every notice so far, in the order of their topics."""
+        return [row["text"] for _, _, rows in relayed(self.store) for row in rows]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    warehouse, store = DuckDbWarehouse(tmp_path / "warehouse.duckdb"), FolderStore(tmp_path / "state")
+    yield Shop(warehouse, store, ManualClock(MONDAY))
+    warehouse.release()
+    store.close()
+
+
+def test_it_tells_when_it_fires_and_when_it_is_over(shop: Shop) -> None:
+    """Two notices for a bad morning of five looks."""
+    looks = []
+    for orders in (500, 42, 30, 20, 300, 400):
+        shop.sells(orders)
+        looks.append((found := shop.look(after=timedelta(hours=1))).state + ("!" if found.is_news else ""))
+    assert looks == ["ok", "firing!", "firing", "firing", "ok!", "ok"]
+    assert [text.splitlines()[0] for text in shop.told] == [
+        ":rotating_light: *Alert orders_dropped: firing*",
+        ":white_check_mark: *Alert orders_dropped: recovered*",
+    ]
+
+
+def test_what_it_says(shop: Shop) -> None:
+    """The values, a small trend, and the condition, escaped."""
+    for orders in (500, 400, 42):
+        shop.sells(orders, revenue=Decimal("1234.50"), shop="R&D <x>")
+        shop.look(after=timedelta(hours=1))
+    assert [text.splitlines() for text in shop.told] == [
+        [
+            ":rotating_light: *Alert orders_dropped: firing*",
+            "orders 42 · revenue 1234.5 · shop R&amp;D &lt;x&gt; · trend █▆▁",
+            "It fires when orders &lt; 100",
+        ]
+    ]
+
+
+def test_a_text_of_ones_own(shop: Shop) -> None:
+    """The row's columns and the state go into the template, sums of money included."""
+    shop.sells(42, revenue=Decimal("10.00"))
+    shop.look(text="{{ state }}: {{ orders }} orders, {{ (revenue * 1.19)|round(2) }} gross", trend=False)
+    assert shop.told[0].splitlines()[1:] == ["orders 42 · revenue 10", "firing: 42 orders, 11.9 gross", "It fires when orders &lt; 100"]
+
+
+def test_it_recovers_when_recover_when_says_so(shop: Shop) -> None:
+    """Between the two conditions nothing changes, so that a value at the edge does not ring each hour."""
+    states = []
+    for orders in (50, 120, 90, 150, 220, 120):
+        shop.sells(orders)
+        states.append(shop.look(recover_when="orders > 200").state)
+    assert states == ["firing", "firing", "firing", "firing", "ok", "ok"]
+    assert len(shop.told) == 2
+
+
+def test_against_the_look_before(shop: Shop) -> None:
+    """A fall by half since the last look, and no fall where nothing is known yet."""
+    states = []
+    for orders in (1000, 900, 400, 390):
+        shop.sells(orders)
+        states.append(shop.look(after=timedelta(hours=1), compare="previous", fire_when="orders_change_percent < -50").state)
+    assert states == ["ok", "ok", "firing", "ok"]
+    assert "orders 400 (-56 %)" in shop.told[0]
+
+
+def test_against_the_same_weekday(shop: Shop) -> None:
+    """A quiet Sunday is no alarm when the last one was as quiet; a quiet Monday is."""
+    alert: dict[str, Any] = {"compare": "same_weekday", "fire_when": "orders_change_percent < -30", "every": "1d"}
+    week = [1000, 1000, 1000, 1000, 1000, 300, 200]
+    states = []
+    for orders in [*week, 990, 1010, 1000, 995, 1000, 310, 190, 500]:
+        shop.sells(orders)
+        states.append(shop.look(**alert).state)
+        shop.clock.sleep(86400)
+    assert states == ["ok"] * 14 + ["firing"]
+    assert "orders 500 (-49 %)" in shop.told[0]
+
+
+def test_a_week_ago_is_the_same_hour_on_the_clock(shop: Shop) -> None:
+    """Over the change to summer time, nine o'clock in Berlin is still held against nine o'clock."""
+    alert: dict[str, Any] = {"compare": "same_weekday", "fire_when": "orders_before == 1", "every": "1h", "timezone": "Europe/Berlin"}
+    for hour in range(3):
+        shop.sells(hour)
+        shop.look(**alert)  # 10:00, 11:00 and 12:00 in Berlin, winter time
+        shop.clock.sleep(3600)
+    shop.clock.sleep((timedelta(days=7, hours=-2) - timedelta(hours=1)).total_seconds())
+    shop.sells(500)
+    assert shop.look(**alert).state == "firing"  # 09:00 UTC is 11:00 there now, where 1 was seen at 11:00
+
+
+def test_a_null_fires_nothing(shop: Shop) -> None:
+    """An empty sum is not a small one."""
+    shop.warehouse.load_rows("shop.orders", {"orders": "INT64"}, [{"orders": None}], job="null")
+    assert shop.look().state == "ok"
+    assert shop.look(compare="previous", fire_when="orders_change_percent < 0").state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("alert", "reason"),
+    [
+        ({"sql": "SELECT nothing FROM shop.orders"}, ""),
+        ({"sql": "SELECT * FROM shop.nosuch"}, ""),
+        ({"sql": "SELECT * FROM shop.orders WHERE FALSE"}, "no row"),
+        ({"sql": "SELECT 1 AS orders UNION ALL SELECT 2"}, "more than one row"),
+        ({"fire_when": "sales < 100"}, "sales"),
+        ({"fire_when": "shop < 100"}, "order"),
+    ],
+)
+def test_an_alert_that_can_not_see_says_so_once(shop: Shop, alert: dict[str, Any], reason: str) -> None:
+    """A renamed column must not look like peace; and it is told when it sees again."""
+    shop.sells(500, shop="x")
+    looks = [shop.look(**alert), shop.look(**alert), shop.look()]
+    assert [(look.state, look.is_news) for look in looks] == [("blind", True), ("blind", False), ("ok", False)]
+    assert reason in looks[0].reason
+    assert [text.splitlines()[0].partition("*")[2] for text in shop.told] == [
+        "Alert orders_dropped can't see: its statement does not work*",
+        "Alert orders_dropped sees again*",
+    ]
+
+
+def test_blind_while_firing_it_stays_firing(shop: Shop) -> None:
+    """A broken statement is no recovery; when it sees again and all is well, that is."""
+    shop.sells(50)
+    shop.look()
+    shop.look(sql="SELECT broken")
+    shop.sells(500)
+    assert shop.look().is_news
+    assert sum("recovered" in text for text in shop.told) == 1
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", range(6))
+def test_killed_anywhere_it_is_told_once(shop: Shop, at: int, after: bool) -> None:
+    """The next look goes on where the killed one was, and compares with what was before both."""
+    alert: dict[str, Any] = {"compare": "previous", "fire_when": "orders_change_percent < -50"}
+    shop.sells(1000)
+    shop.look(**alert)
+    shop.sells(100)
+    try:
+        shop.look(MortalStore(shop.store, at, after=after), **alert)
+    except Killed:
+        shop.look(**alert)
+    assert sum("firing" in text for text in shop.told) == 1
+
+
+def test_a_store_out_of_reach_loses_nothing(shop: Shop) -> None:
+    """The timer comes again; until it could be told it is news."""
+    shop.sells(50)
+    down = DownStore(shop.store)
+    with pytest.raises(TryLater):
+        shop.look(down)
+    assert shop.look().is_news
+
+
+def test_the_history_stays_small(shop: Shop) -> None:
+    """An alert of every minute for a month: nine days are kept, the old ones at every quarter of an hour."""
+    history = History(shop.store, "minutely")
+    for minute in range(0, 60 * 24 * 10, 37):
+        history.add(MONDAY + timedelta(minutes=minute), {"orders": float(minute)})
+    found = History(shop.store, "minutely")
+    assert 300 < len(found.values("orders")) < 400
+    assert len(next(iter(shop.store.list("alerts/"))).key) < 100
