@@ -138,7 +138,37 @@ def test_the_in_house_api_answers_row_by_row() -> None:
     assert in_house(twin, {"source": "warehouse", "customers": rows * 17}).status == 413
 
 
-def test_other_paths_and_methods() -> None:
-    """Nothing else is there, and nothing is changed by looking."""
-    assert HttpTwin().answer(Call("GET", "/event", {}, b"")).status == 405
-    assert HttpTwin().answer(Call("POST", "/elsewhere", {}, b"")).status == 404
+@pytest.mark.parametrize(
+    ("kind", "body", "stored"),
+    [
+        ("application/json", b'{"a":1}', {"a": 1}),
+        ("application/vnd.acme+json; charset=utf-8", b"[1]", [1]),
+        ("application/x-ndjson", b'{"a":1}\n{"a":2}\n', [{"a": 1}, {"a": 2}]),
+        ("application/x-www-form-urlencoded", b"a=1&b=", {"a": "1", "b": ""}),
+        ("application/json", b"", ""),
+        ("text/plain", b"hello", "hello"),
+    ],
+)
+def test_an_unknown_api_takes_what_can_be_read(kind: str, body: bytes, stored: Any) -> None:
+    """Anybody's description can be rehearsed; what was sent is kept under its path."""
+    twin = HttpTwin()
+    assert ask(twin, "/api/things?key=1", body, **{"content-type": kind}) == twin.reply
+    assert twin.stored == {"/api/things": [stored]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [("application/json", b"{"), ("application/x-ndjson", b"{}\n{"), ("application/x-www-form-urlencoded", b"\xff")]
+)
+def test_an_unknown_api_still_wants_a_readable_body(kind: str, body: bytes) -> None:
+    """What is not what its content type says is a 400, and noted."""
+    twin = HttpTwin()
+    assert ask(twin, "/api/things", body, **{"content-type": kind}).status == 400
+    assert len(twin.violations) == 1
+
+
+def test_looking_changes_nothing() -> None:
+    """A GET shows that an API is there, or that it takes no GET."""
+    twin = HttpTwin()
+    assert twin.answer(Call("GET", "/event", {}, b"")).status == 405
+    assert twin.answer(Call("GET", "/health", {}, b"")) == twin.reply
+    assert twin.stored == {}

@@ -8,7 +8,8 @@
 | `/v1/customers`             | an in-house API, made up         | a list under `customers`, answered row by row                 |
 
 Each keeps its rules and its silences: AppsFlyer answers 200 and records nothing for an iOS app id
-without `id` before it, which goes to `violations` here. Any other path answers 404.
+without `id` before it, which goes to `violations` here. Any other path stands in for an API that we know
+nothing of: it takes what can be read and gives `reply`, so that descriptions of one's own can be rehearsed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rowferry.twins.server import Call, Twin
 from rowferry.wire import Response
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}")
+_JSON = {"content-type": "application/json"}
 _DEVICES = {"idfa", "gps_adid", "fire_adid", "oaid", "web_uuid", "idfv", "android_id", "adid"}
 
 
@@ -32,14 +34,15 @@ _DEVICES = {"idfa", "gps_adid", "fire_adid", "oaid", "web_uuid", "idfv", "androi
 class HttpTwin(Twin):
     """Four small APIs in one. `key` is the key they ask for; None takes any, but one there must be.
 
-    `stored` holds what each took, by the first part of its path, in order. `unique_events` are Adjust
-    event tokens that a device may send once; `unknown_devices` are ids that Adjust answers 404 for.
+    `stored` holds what each took, by its name (an unknown API's is the path), in order. `unique_events` are
+    Adjust event tokens that a device may send once; `unknown_devices` are ids that Adjust answers 404 for.
     """
 
     key: str | None = None
     stored: dict[str, list[Any]] = field(default_factory=dict)
     unique_events: set[str] = field(default_factory=set)
     unknown_devices: set[str] = field(default_factory=set)
+    reply: Response = field(default_factory=lambda: Response(200, b'{"ok":true,"status":"ok","success":true,"errors":[]}', _JSON))
 
     def state(self) -> dict[str, Any]:
         """How much each API took, and the last of it."""
@@ -47,16 +50,28 @@ class HttpTwin(Twin):
 
     def answer(self, call: Call) -> Response:
         """The answer of the API that the path belongs to."""
-        name = urlsplit(call.path).path.strip("/").partition("/")[0]
+        path = urlsplit(call.path).path
         apis: dict[str, Callable[[Call], Response]] = {
-            "inappevent": self._appsflyer,
-            "event": self._adjust,
-            "stream": self._amperity,
-            "v1": self._in_house,
+            "/inappevent/": self._appsflyer,
+            "/event": self._adjust,
+            "/stream/v0/data/": self._amperity,
+            "/v1/customers": self._in_house,
         }
-        if name not in apis:
-            return Response(404, b"not found")
-        return apis[name](call) if call.method == "POST" else Response(405)
+        api = next((api for start, api in apis.items() if path == start or (start.endswith("/") and path.startswith(start))), None)
+        if api is None:
+            return self._unknown(path, call)
+        return api(call) if call.method == "POST" else Response(405)
+
+    def _unknown(self, path: str, call: Call) -> Response:
+        if call.method == "GET":
+            return self.reply
+        try:
+            document = _read(call)
+        except ValueError:
+            self.violations.append(f"a body at {path} that is not what its content type says")
+            return Response(400, b"unreadable")
+        self._keep(path, document)
+        return self.reply
 
     def _has_key(self, given: str | None) -> bool:
         return bool(given) and (self.key is None or given == self.key)
@@ -111,7 +126,7 @@ class HttpTwin(Twin):
             return fault
         self._judge_adjust(event)
         self._keep("adjust", event)
-        return Response(200, b'{"status":"OK"}', {"content-type": "application/json"})
+        return Response(200, b'{"status":"OK"}', _JSON)
 
     def _fault_of_event(self, event: dict[str, str]) -> Response | None:
         if event.get("s2s") != "1" or not event.get("app_token") or not event.get("event_token"):
@@ -165,7 +180,7 @@ class HttpTwin(Twin):
             return Response(413, b'{"ok":false,"message":"too many rows"}')
         errors = [{"row": place, "why": why} for place, row in enumerate(rows, 1) if (why := _fault(row))]
         self._keep("customers", *(row for row in rows if not _fault(row)))
-        return Response(200, orjson.dumps({"ok": True, "errors": errors}), {"content-type": "application/json"})
+        return Response(200, orjson.dumps({"ok": True, "errors": errors}), _JSON)
 
 
 def _fault(row: Any) -> str | None:
@@ -174,6 +189,16 @@ def _fault(row: Any) -> str | None:
         return "id is missing"
     email = row.get("email")
     return f"email {email} has no @" if email is not None and "@" not in str(email) else None
+
+
+def _read(call: Call) -> Any:
+    """A body by its content type: JSON, JSON lines, a form, nothing, else a text. Raises `ValueError`."""
+    kind = call.headers.get("content-type", "").partition(";")[0]
+    if kind == "application/x-ndjson":
+        return [orjson.loads(line) for line in call.body.splitlines()]
+    if kind == "application/x-www-form-urlencoded":
+        return dict(parse_qsl(call.body.decode(), keep_blank_values=True, strict_parsing=bool(call.body)))
+    return orjson.loads(call.body) if kind.endswith("json") and call.body else call.body.decode()
 
 
 def _json_object(call: Call) -> dict[str, Any] | None:
@@ -195,7 +220,7 @@ def _is_json_text(value: Any) -> bool:
 
 
 def _refused(status: int, why: str) -> Response:
-    return Response(status, orjson.dumps({"error": f"Event request failed ({why})"}), {"content-type": "application/json"})
+    return Response(status, orjson.dumps({"error": f"Event request failed ({why})"}), _JSON)
 
 
 TWIN = HttpTwin
