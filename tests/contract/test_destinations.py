@@ -2,7 +2,8 @@
 
 A vendor's author writes `tests/support/vendors/<vendor>.py` with `settings(base_url)` (resolved, pointing
 at a twin), `ROWS` (for each action rows that its vendor takes gladly) and `TWIN` (the twin's class), and
-this suite does the rest. A vendor without that file fails.
+this suite does the rest. A vendor without that file fails. `ANSWERS_ARE_TEXT = True` there says that answers
+are not JSON, so that a cut one can not be told.
 """
 
 from __future__ import annotations
@@ -115,6 +116,16 @@ def test_identifiers_are_among_the_mapped_names(vendor: str, name: str) -> None:
     action, resolved = destinations.find(vendor).actions[name], examples(vendor).settings("http://127.0.0.1:9")
     for row in rows_of(vendor, name):
         assert action.identifiers(list(row), resolved) <= row.keys()
+
+
+@by_action
+def test_a_row_without_its_identifiers_is_rejected(vendor: str, name: str) -> None:
+    """An identifier that is NULL is not replaced by the next best field: the row would reach somebody else."""
+    action, resolved = destinations.find(vendor).actions[name], examples(vendor).settings("http://127.0.0.1:9")
+    for row in rows_of(vendor, name):
+        if mapped := action.identifiers(list(row), resolved):
+            with pytest.raises(RowRejected):
+                action.to_payload({**row, **dict.fromkeys(mapped)}, resolved)
 
 
 @by_action
@@ -235,10 +246,18 @@ def test_what_a_page_of_html_means_by_its_status(sender: TinySender, vendor: str
 @by_action
 def test_a_page_with_status_200_is_no_delivery(sender: TinySender, vendor: str, name: str) -> None:
     """A proxy's sign-in page is not the vendor's answer: nothing counts as delivered."""
-    if getattr(examples(vendor), "ANY_BODY_IS_SUCCESS", False):
-        pytest.skip("this destination's answers have no shape of their own")
     batch = [sender.action.to_payload(rows_of(vendor, name)[0], sender.settings)]
     assert isinstance(sender.action.read(Response(200, HTML, {}), batch, sender.settings, ""), TryAgain)
+
+
+@by_action
+@pytest.mark.parametrize("body", [b"", b'{"message": "succ', b'{"status" : "success", "message":"succ'])
+def test_half_an_answer_is_no_delivery(sender: TinySender, vendor: str, name: str, body: bytes) -> None:
+    """A success that was cut off could have hidden errors: the request goes again."""
+    if getattr(examples(vendor), "ANSWERS_ARE_TEXT", False):
+        pytest.skip("this vendor answers in plain text, which can't be seen to be cut")
+    batch = [sender.action.to_payload(rows_of(vendor, name)[0], sender.settings)]
+    assert isinstance(sender.action.read(Response(200, body, {}), batch, sender.settings, ""), TryAgain)
 
 
 FAULTS = {

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from rowferry.destinations.port import DELIVERED, Answer, Fields, Follow, Refused, Rejected, Settled, SlowDown, Split, TryAgain
 from rowferry.destinations.slack import DESTINATION, SlackSettings
-from rowferry.errors import RowRejected
+from rowferry.errors import RowRejected, UsageError
 from rowferry.settings.base import Secret
 from rowferry.twins.server import Fault
 from rowferry.twins.slack import SlackTwin
@@ -75,7 +75,7 @@ def test_a_webhook_is_https_or_on_loopback(address: str) -> None:
 def test_an_address_that_is_no_webhook_is_refused_without_being_shown(address: str) -> None:
     """The address is a key: the error says what is wrong, and never repeats it."""
     settings = SlackSettings(vendor="slack", webhook_url=Secret("env:HOOK"))
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(UsageError, match="env:HOOK") as caught:
         settings.resolved(lambda _reference: address)
     assert "planted" not in str(caught.value)
 

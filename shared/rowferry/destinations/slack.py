@@ -21,7 +21,7 @@ from pydantic import Field
 from rowferry.destinations import answers
 from rowferry.destinations.port import Action, Answer, Destination, Fields, Follow, Limits, Pace, Refused, Settled, Split, TryAgain
 from rowferry.destinations.values import dumps, plain
-from rowferry.errors import Problem, RowRejected
+from rowferry.errors import Problem, RowRejected, UsageError
 from rowferry.settings.base import DestinationSettings, Secret
 from rowferry.settings.url import check_url
 from rowferry.wire import Request, Response
@@ -49,11 +49,16 @@ class SlackSettings(DestinationSettings):
     )
 
     def resolved(self, resolve: Callable[[str], str]) -> Self:
-        """As every destination's. Raises `ValueError` too when the webhook's address is not fit to be one."""
+        """As every destination's. Raises `UsageError` when the address found can't be a webhook's; never shows it."""
         copy = super().resolved(resolve)
-        path = urlsplit(check_url(copy.webhook_url.reveal())).path
+        try:
+            path = urlsplit(check_url(copy.webhook_url.reveal())).path
+        except ValueError as error:
+            raise UsageError(f"{self.webhook_url.reference} is no webhook's address: {error}") from None
         if path.startswith(("/triggers/", "/workflows/")):
-            raise ValueError("webhook_url starts a workflow, which takes no messages; use an incoming webhook (/services/…)")
+            raise UsageError(
+                f"{self.webhook_url.reference} starts a workflow, which takes no messages; use an incoming webhook (/services/…)"
+            )
         return copy
 
 

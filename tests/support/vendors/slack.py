@@ -8,6 +8,7 @@ from rowferry.settings.base import Secret
 from rowferry.twins.slack import SlackTwin
 
 TWIN = SlackTwin
+ANSWERS_ARE_TEXT = True
 
 
 def settings(base_url: str) -> SlackSettings:
