@@ -101,7 +101,7 @@ def test_env_falls_through(manager: SecretManager, resolve: Resolve) -> None:
 
 def test_missing_secret_is_named(resolve: Resolve) -> None:
     """A secret that is not there is a fault of the settings, told with its name."""
-    with pytest.raises(UsageError, match="secret:no-such is not in Secret Manager.*: add a version to projects/acme/secrets/no-such"):
+    with pytest.raises(UsageError, match=r"secret:no-such is not in Secret Manager.*: add a version to projects/acme/secrets/no-such"):
         resolve("secret:no-such")
 
 
