@@ -637,6 +637,16 @@ def test_a_fallback_survives_faults(twin: BrazeTwin, client: httpx.Client) -> No
     assert len(twin.profiles) == 199
 
 
+def test_a_fallback_sends_rows_again_that_a_400_did_not_name(twin: BrazeTwin, client: httpx.Client) -> None:
+    """They were not taken, so they must not count as delivered: they come again, without the row at fault."""
+    named = Response(400, orjson.dumps({"message": NO_DATA, "errors": [error(1)]}))
+    twin.faults.append(Fault(response=named, when=lambda call: b"u90" in call.body and call.path == "/users/track"))
+    rows: list[Fields] = [{"external_id": f"u{i}"} for i in range(200)]
+    outcomes = sender("profile", twin, client, endpoint="bulk").deliver(rows)
+    assert [index for index, outcome in enumerate(outcomes) if isinstance(outcome, Rejected)] == [76]
+    assert set(twin.profiles) == {f"u{i}" for i in range(200)} - {"u76"}
+
+
 def test_a_fallback_with_a_bad_key_is_refused(client: httpx.Client) -> None:
     """A 401 at the bulk endpoint may be a missing permission; the second 401 is the key."""
     with BrazeTwin(api_key="another") as twin, pytest.raises(Stopped, match="401"):

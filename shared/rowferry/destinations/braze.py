@@ -26,6 +26,7 @@ from rowferry.destinations.port import (
     Action,
     Again,
     Answer,
+    Delivered,
     Destination,
     Fields,
     Follow,
@@ -41,6 +42,7 @@ from rowferry.errors import Problem
 from rowferry.settings.base import DestinationSettings, Secret
 from rowferry.wire import Request, Response
 
+Undelivered = Mapping[int, Rejected | Again]
 Build = Callable[[Sequence[bytes], "BrazeSettings"], Request]
 Instance = Literal[
     "US-01", "US-02", "US-03", "US-04", "US-05", "US-06", "US-07", "US-08", "US-10",
@@ -89,19 +91,22 @@ def _host(settings: BrazeSettings) -> str:
     if settings.base_url is not None:
         return settings.base_url.rstrip("/")
     where = str(settings.instance).lower()
-    area, number_ = where.split("-")
-    if area == "eu":
-        return f"https://rest.fra-{number_}.braze.eu"
-    return f"https://rest.iad-{number_}.braze.com" if area == "us" and where != "us-10" else f"https://rest.{where}.braze.com"
+    if where.startswith("eu-"):
+        return f"https://rest.{where.replace('eu', 'fra')}.braze.eu"
+    # The first eight American instances bear the name of their data centre, the later ones their own.
+    return f"https://rest.{where.replace('us-0', 'iad-0')}.braze.com"
 
 
-def _build_track(batch: Sequence[bytes], settings: BrazeSettings, array: str, endpoint: str = "") -> Request:
-    path = "/users/track/bulk" if (endpoint or settings.endpoint) == "bulk" else "/users/track"
+def _build_track(batch: Sequence[bytes], settings: BrazeSettings, array: str) -> Request:
+    return _post_objects(batch, settings, array, "/users/track/bulk" if settings.endpoint == "bulk" else "/users/track")
+
+
+def _post_objects(batch: Sequence[bytes], settings: BrazeSettings, array: str, path: str) -> Request:
     return _post(settings, path, b'{"%s":[%s]}' % (array.encode(), b",".join(batch)))
 
 
 def _build_subscription(batch: Sequence[bytes], settings: BrazeSettings) -> Request:
-    return _post(settings, "/v2/subscription/status/set", b'{"subscription_groups":[%s]}' % b",".join(batch))
+    return _post_objects(batch, settings, "subscription_groups", "/v2/subscription/status/set")
 
 
 def _build_delete(batch: Sequence[bytes], settings: BrazeSettings) -> Request:
@@ -187,7 +192,10 @@ def _wait_seconds(response: Response) -> float | None:
     return answers.seconds(reset)
 
 
-def _fall_back(batch: Sequence[bytes], settings: BrazeSettings, array: str, start: int, rows: int, found: Mapping[int, Rejected]) -> Answer:
+# ── From the bulk endpoint back to the other ────────────────────────────────────────────────
+
+
+def _fall_back(batch: Sequence[bytes], settings: BrazeSettings, array: str, start: int, rows: int, found: Undelivered) -> Answer:
     """/users/track/bulk is closed to this key: the batch goes to /users/track, part by part.
 
     The note carries the part's first row, how many it has, and what was not delivered before it.
@@ -195,13 +203,16 @@ def _fall_back(batch: Sequence[bytes], settings: BrazeSettings, array: str, star
     if start >= len(batch):
         return Settled([found.get(index, DELIVERED) for index in range(len(batch))])
     rows = min(rows, len(batch) - start)
-    note = orjson.dumps([start, rows, [[index, row.code, row.reason] for index, row in found.items()]]).decode()
-    return Follow(_build_track(batch[start : start + rows], settings, array, "track"), note)
+    undelivered = [[index, getattr(outcome, "code", None), outcome.reason] for index, outcome in found.items()]
+    note = orjson.dumps([start, rows, undelivered]).decode()
+    return Follow(_post_objects(batch[start : start + rows], settings, array, "/users/track"), note)
 
 
 def _read_fallback(response: Response, batch: Sequence[bytes], settings: BrazeSettings, note: str, array: str) -> Answer:
-    start, rows, earlier = orjson.loads(note)
-    found = {index: Rejected(code, reason) for index, code, reason in earlier}
+    start, rows, undelivered = orjson.loads(note)
+    found: dict[int, Rejected | Again] = {
+        index: Rejected(code, reason) if code is not None else Again(reason) for index, code, reason in undelivered
+    }
     answer = _read_objects(response, rows, array)
     if isinstance(answer, Split) and rows > 1:
         return _fall_back(batch, settings, array, start, rows // 2, found)
@@ -209,7 +220,7 @@ def _read_fallback(response: Response, batch: Sequence[bytes], settings: BrazeSe
         answer = Settled([Rejected(answer.code, answer.reason)])
     if not isinstance(answer, Settled):
         return answer
-    found |= {start + index: outcome for index, outcome in enumerate(answer.outcomes) if isinstance(outcome, Rejected)}
+    found |= {start + index: outcome for index, outcome in enumerate(answer.outcomes) if not isinstance(outcome, Delivered)}
     return _fall_back(batch, settings, array, start + rows, min(settings.batch_rows, rows * 2), found)
 
 
