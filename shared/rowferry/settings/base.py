@@ -31,7 +31,14 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class Frozen(BaseModel):
     """A part of the settings: unknown keys are errors, nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        arbitrary_types_allowed=True,
+        allow_inf_nan=False,
+        defer_build=True,  # validators are built when first used: a function starts without those of sections it never reads
+    )
 
     def conflicts(self) -> Iterator[Problem]:
         """What is wrong between the keys of this part; a problem's path is the key it is about, or ""."""

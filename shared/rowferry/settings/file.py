@@ -13,16 +13,13 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from rowferry.destinations import find, vendors
 from rowferry.errors import Problem, SettingsError
 from rowferry.settings.base import Frozen
-from rowferry.settings.check import check_between
-from rowferry.settings.checks.scope import Scope
 from rowferry.settings.document import Document, read_document
-from rowferry.settings.model import SECTIONS, Settings
+from rowferry.settings.model import SECTIONS, Head, Settings
 from rowferry.settings.names import EntryName
 from rowferry.settings.place import Place, located
 from rowferry.settings.problems import hidden_key, shown, suggest, to_problems
 
 DEFAULT_PATH = Path("infra/pipelines")
-_SINGLES = tuple(name for name in Settings.model_fields if name not in SECTIONS)
 
 
 def read_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -121,7 +118,7 @@ def _validate(draft: _Draft) -> None:
     for name in draft.data:
         if name not in Settings.model_fields:
             draft.problems.append(Problem(hidden_key(str(name)), "is not a section", suggest(str(name), Settings.model_fields)))
-    _validate_singles(draft)
+    _validate_head(draft)
     for section, model in SECTIONS.items():
         draft.parts[section] = _validate_section(draft, section, model)
 
@@ -134,13 +131,12 @@ def _wrong_version(version: Any, given: bool) -> Problem:
     )
 
 
-def _validate_singles(draft: _Draft) -> None:
-    data = {name: draft.data[name] for name in _SINGLES if name in draft.data} | {"rowferry": 1}
+def _validate_head(draft: _Draft) -> None:
+    data = {name: draft.data[name] for name in Head.model_fields if name in draft.data} | {"rowferry": 1}
     try:
-        whole = Settings.model_validate(data, context=draft.context)
-        draft.parts |= {name: getattr(whole, name) for name in _SINGLES}
+        draft.parts |= dict(Head.model_validate(data, context=draft.context))
     except ValidationError as error:
-        draft.problems += to_problems(error, data, "", Settings)
+        draft.problems += to_problems(error, data, "", Head)
 
 
 def _validate_section(draft: _Draft, section: str, model: type[Frozen]) -> dict[str, Any]:
@@ -210,7 +206,11 @@ def _remains(model: type[BaseModel], raw: Any, broken: set[str], path: str, draf
 
 def _finished(draft: _Draft) -> Settings:
     if not draft.problems:
-        return Settings(**draft.parts).with_places(draft.places)
+        # Each part has been validated; to validate the whole would build every section's validators.
+        return Settings.model_construct(**draft.parts).with_places(draft.places)
+    from rowferry.settings.check import check_between  # the checks are for people: a function that starts does without
+    from rowferry.settings.checks.scope import Scope
+
     names = {section: frozenset(found) for section in SECTIONS if isinstance(found := draft.data.get(section), dict)}
     readable = Settings.model_construct(**{"exports": draft.data.get("exports"), **draft.parts})
     more = [problem for problem in check_between(Scope(readable, names)) if not draft.is_broken(problem.path)]

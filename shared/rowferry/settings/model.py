@@ -31,13 +31,18 @@ SECTIONS: dict[str, type[Frozen]] = {
 }
 
 
-class Settings(Frozen):
-    """What the settings file says. A destination's value is of its vendor's own model."""
+class Head(Frozen):
+    """What the settings say once, outside of the sections."""
 
     rowferry: Literal[1] = Field(1, description="The version of this file's form.")
     warehouse: Warehouse
     state: StoreUrl = Field(description="Bucket or folder for outbox, claims, checkpoints, receipts and quarantine.")
     exports: StoreUrl | None = Field(None, description="Bucket or folder where vendors drop their files; needed by feeds and pulls.")
+
+
+class Settings(Head):
+    """What the settings file says. A destination's value is of its vendor's own model."""
+
     destinations: dict[EntryName, SerializeAsAny[DestinationSettings]] = Field({})
     feeds: dict[EntryName, Feed] = Field({})
     syncs: dict[EntryName, Sync] = Field({})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
@@ -41,6 +40,8 @@ _UNSHOWN = {"this text", "a mapping", "a list", "a number"}
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
     """The allowed word that was most likely meant, or None when none is near."""
+    import difflib
+
     by_lower = {known.lower(): known for known in sorted(allowed, reverse=True)}
     found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None

@@ -199,7 +199,7 @@ class Sync(Frozen):
     cron: str | None = Field(None, description="Five fields, in `timezone`.")
     timezone: Zone = "UTC"
     after: Names = Field((), description="Feeds: a run starts when files of them have been loaded.")
-    guards: Guards = Guards()
+    guards: Guards = Field(default_factory=Guards)
     notify: Names = Field((), description="The destination, or destinations, that notices go to.")
     notify_rejected_percent: float = Field(0.0, ge=0, le=100, description="A notice goes out when more of a run's rows are rejected.")
     chunk_rows: int | None = Field(None, gt=0, le=1_000_000, description="Rows of one chunk; by the destination's pace when left out.")
