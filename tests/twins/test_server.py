@@ -111,6 +111,17 @@ def test_without_a_log_nothing_is_kept() -> None:
         assert (twin.requests, twin.log) == (1, [])
 
 
+def test_a_stopped_twin_answers_nobody(twin: EchoTwin) -> None:
+    """Not even over a connection that was kept."""
+    with httpx.Client(timeout=30) as client:
+        client.post(twin.url, content=b"x")
+        address = twin.url
+        twin.stop()
+        with pytest.raises(httpx.TransportError):
+            client.post(address, content=b"y")
+    assert twin.applied == [b"x"]
+
+
 def test_a_stopped_twin_has_no_address(twin: EchoTwin) -> None:
     """Nobody sends to a port that somebody else may have by now."""
     twin.stop()

@@ -192,6 +192,17 @@ def _wait_seconds(response: Response) -> float | None:
     return answers.seconds(reset)
 
 
+def _probe(settings: BrazeSettings) -> Request:
+    return _post(settings, "/users/track", b'{"attributes":[]}')
+
+
+def _read_probe(response: Response) -> str | None:
+    """A call without objects changes nothing: a good key is told that data is missing, a bad one 401 [errors]."""
+    if 200 <= response.status < 300 or response.status == 400:
+        return None
+    return f"Braze answered {response.status} to a call without data: {response.text}"
+
+
 # ── From the bulk endpoint back to the other ────────────────────────────────────────────────
 
 
@@ -222,17 +233,6 @@ def _read_fallback(response: Response, batch: Sequence[bytes], settings: BrazeSe
         return answer
     found |= {start + index: outcome for index, outcome in enumerate(answer.outcomes) if not isinstance(outcome, Delivered)}
     return _fall_back(batch, settings, array, start + rows, min(settings.batch_rows, rows * 2), found)
-
-
-def _probe(settings: BrazeSettings) -> Request:
-    return _post(settings, "/users/track", b'{"attributes":[]}')
-
-
-def _read_probe(response: Response) -> str | None:
-    """A call without objects changes nothing: a good key is told that data is missing, a bad one 401 [errors]."""
-    if 200 <= response.status < 300 or response.status == 400:
-        return None
-    return f"Braze answered {response.status} to a call without data: {response.text}"
 
 
 # ── The value ───────────────────────────────────────────────────────────────────────────────

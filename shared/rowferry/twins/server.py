@@ -7,11 +7,13 @@ keeps what came in, counts, sleeps for latency and plays faults. `latency_second
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from socketserver import StreamRequestHandler, ThreadingTCPServer
@@ -99,6 +101,7 @@ class Twin:
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
+            self._server.cut()
             self._server = None
 
     def __enter__(self) -> Self:
@@ -144,7 +147,22 @@ class _Server(ThreadingTCPServer):
 
     def __init__(self, address: tuple[str, int], twin: Twin) -> None:
         self.twin = twin
+        self._connections: set[socket.socket] = set()
         super().__init__(address, _Connection)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def cut(self) -> None:
+        """End the connections that clients have kept: nobody is answered by a twin that was stopped."""
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is no news; a fault of a twin's own is."""
@@ -179,9 +197,13 @@ class _Connection(StreamRequestHandler):
         if len(words) != 3:
             return None
         headers: dict[str, str] = {}
-        while line := self.rfile.readline(_LONGEST_LINE_BYTES).strip():
+        while line := self.rfile.readline(_LONGEST_LINE_BYTES):
+            if not line.strip():
+                break
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.strip().lower()] = value.strip()
+        if not line:
+            return None  # cut off within the headers
         if headers.get("expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         length = int(headers.get("content-length") or 0)
