@@ -24,7 +24,7 @@ from rowferry.destinations.port import (
     Split,
     TryAgain,
 )
-from rowferry.errors import RowRejected
+from rowferry.errors import RowRejected, UsageError
 from rowferry.settings.problems import to_problems
 from rowferry.wire import Request, Response
 from support.vendors.http import IN_HOUSE, described
@@ -343,6 +343,7 @@ def test_the_idempotency_key_goes_only_where_it_is_asked_for() -> None:
     ("more", "path"),
     [
         ({"url": "http://api.example.com/v1"}, "url"),
+        ({"url": "https://{tenant}.example.com/v1"}, "url"),
         ({"method": "GET"}, "method"),
         ({"auth": {"scheme": "bearer", "token": "plain-text"}}, "auth.token"),
         ({"auth": {"scheme": "magic"}}, "auth"),
@@ -394,6 +395,25 @@ def test_an_address_from_the_environment_is_read_anew() -> None:
     found = HttpSettings.model_validate(raw).resolved(lambda _: "https://crm.example.com/c/{id}")
     request = EVENT.build([EVENT.to_payload({"id": 7, "a": 1}, found)], found)
     assert (request.url, request.body) == ("https://crm.example.com/c/7", b'{"a":1}')
+
+
+def test_an_address_from_the_environment_has_a_host_of_its_own() -> None:
+    """A host with a placeholder would send the key wherever a row says; it is refused wherever it comes from."""
+    found = HttpSettings.model_validate({**PLAIN, "url": "env:CRM_URL"})
+    with pytest.raises(UsageError, match="can't choose the host"):
+        found.resolved(lambda _: "https://{host}/c")
+
+
+def test_a_slash_at_the_end_of_the_address_stays() -> None:
+    """Some APIs answer a redirect without it."""
+    assert request_of({"a": 1}, url="https://api.example.com/v1/").url == "https://api.example.com/v1/"
+    assert request_of({"a": 1}, url="https://api.example.com/v1/", base_url="http://127.0.0.1:9/").url == "http://127.0.0.1:9/v1/"
+
+
+def test_a_map_can_be_checked_though_the_body_is_broken() -> None:
+    """`check` tells all problems at once: one in the body does not hide those in a map."""
+    broken = HttpSettings.model_validate({**PLAIN, "body": ["{{ broken"], "required": ["name"]}, context={"lenient": True})
+    assert [problem.path for problem in PROFILE.check({}, broken)] == ["name", ""]
 
 
 # ── Answers ─────────────────────────────────────────────────────────────────────────────────

@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from rowferry.destinations._http_template import Template, placeholders
-from rowferry.errors import Problem
+from rowferry.errors import Problem, UsageError
 from rowferry.settings.base import DestinationSettings, Frozen, Secret
 from rowferry.settings.names import Names
 from rowferry.settings.url import REFERENCE, Url
@@ -134,7 +135,7 @@ class HttpSettings(DestinationSettings):
     """An HTTP API, described whole. `base_url` replaces scheme and host of `url`."""
 
     vendor: Literal["http"]
-    url: Url = Field(description="Where rows are sent. With batch: one it may hold {field}.")
+    url: Url = Field(description="Where rows are sent. With batch: one its path may hold {field}.")
     method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
     headers: dict[HeaderName, HeaderValue] = Field({}, description="Constant, secret:NAME, or (with batch: one) with {field}.")
     auth: Auth | None = None
@@ -151,7 +152,7 @@ class HttpSettings(DestinationSettings):
 
     @cached_property
     def template(self) -> Template:
-        """The compiled body. Raises `ValueError` when it is no template."""
+        """The compiled body. Raises `ValueError` when it is no template, which `conflicts` has told."""
         return Template({} if self.body is None else self.body, elsewhere=self.row_names, hidden=[IDEMPOTENCY])
 
     @cached_property
@@ -170,6 +171,8 @@ class HttpSettings(DestinationSettings):
         copy = super().resolved(resolve)
         copy.__dict__.pop("template", None)
         copy.__dict__.pop("row_names", None)
+        if problem := _host_problem(copy.url):
+            raise UsageError(f"the address in {self.url}: {problem}")
         return copy
 
     def conflicts(self) -> Iterator[Problem]:
@@ -178,6 +181,8 @@ class HttpSettings(DestinationSettings):
             _ = self.template
         except ValueError as error:
             yield Problem("body", str(error))
+        if problem := _host_problem(self.url):
+            yield Problem("url", problem, "write the host out; only the path may hold {field}")
         if self.batch != "one" and self.row_names:
             yield Problem("batch", f"is {self.batch}, but {_listed(self.row_names)} stand in url or headers", "write batch: one")
         if self.batch != "one" and self.encoding == "form":
@@ -187,6 +192,11 @@ class HttpSettings(DestinationSettings):
         for name, value in self.headers.items():
             if _SECRET_HEADERS.search(name) and isinstance(value, str) and not placeholders(value):
                 yield Problem("headers", f"{name} sounds like a secret and stands in this file", "write secret:NAME or env:NAME")
+
+
+def _host_problem(url: str) -> str | None:
+    """No row says to whom its neighbours' key is sent."""
+    return "a row can't choose the host" if placeholders(urlsplit(url).netloc) else None
 
 
 def _listed(names: frozenset[str]) -> str:

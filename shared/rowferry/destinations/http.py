@@ -17,7 +17,7 @@ import orjson
 
 from rowferry.destinations._http_answers import read
 from rowferry.destinations._http_settings import IDEMPOTENCY, ROWS, Basic, Bearer, HeaderKey, HttpSettings, QueryKey
-from rowferry.destinations._http_template import as_text, fill_text, placeholders
+from rowferry.destinations._http_template import Template, as_text, fill_text, placeholders
 from rowferry.destinations.port import Action, Destination, Fields, Limits, Pace
 from rowferry.destinations.values import dumps, required
 from rowferry.errors import Problem, RowRejected
@@ -40,14 +40,24 @@ def _check(names: Mapping[str, str | None], settings: HttpSettings) -> Iterable[
         yield Problem(name, "is not mapped, and the destination requires it", f"map {name} to a column or a constant")
     if settings.identifiers and not names.keys() & set(settings.identifiers):
         yield Problem("", "no identifier is mapped", f"map one of {', '.join(settings.identifiers)}")
-    if not settings.template.takes_rest:
-        for name in sorted(names.keys() - settings.template.names - settings.row_names):
+    template = _template(settings)
+    if template is not None and not template.takes_rest:
+        for name in sorted(names.keys() - template.names - settings.row_names):
             yield Problem(name, "has no place in the destination's body", f"use {{{name}}} or {{rest}} there")
+
+
+def _template(settings: HttpSettings) -> Template | None:
+    """The compiled body; None when it is none, which was told with the settings."""
+    try:
+        return settings.template
+    except ValueError:
+        return None
 
 
 def _check_state(names: Mapping[str, str | None], settings: HttpSettings) -> Iterable[Problem]:
     yield from _check(names, settings)
-    if IDEMPOTENCY in settings.row_names | settings.template.names:
+    template = _template(settings)
+    if IDEMPOTENCY in settings.row_names or (template is not None and IDEMPOTENCY in template.names):
         yield Problem("", f"{{{IDEMPOTENCY}}} is for events: a profile's next change would count as a repeat", "leave it out")
     if not settings.key_names & names.keys():  # changed attributes would leave without saying whose they are
         yield Problem("", "nothing says whose profile a row is", "set identifiers on the destination, e.g. [customer_id]")
@@ -128,7 +138,7 @@ def _build(batch: Sequence[bytes], settings: HttpSettings) -> Request:
 
 def _address(url: str, settings: HttpSettings) -> str:
     if settings.base_url is not None:
-        url = settings.base_url + urlsplit(url).path
+        url = settings.base_url.rstrip("/") + urlsplit(url).path
     if isinstance(settings.auth, QueryKey):
         url += "?" + urlencode({settings.auth.name: settings.auth.value.reveal()})
     return url
