@@ -69,5 +69,9 @@ class Bench:
 
     def tables(self, dataset: str) -> set[str]:
         """Names of the tables of a dataset."""
-        found = self.rows(f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{dataset}'")
-        return {row["table_name"] for row in found}
+        import duckdb
+
+        self.warehouse.release()
+        with duckdb.connect(str(self.folder / "warehouse.duckdb")) as raw:
+            found = raw.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [dataset]).fetchall()
+        return {name for (name,) in found}

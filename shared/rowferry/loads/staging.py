@@ -22,6 +22,7 @@ from rowferry.feeds.contract import Contract
 from rowferry.loads.csvrows import Cells, CsvDialect, read_rows
 from rowferry.loads.jsonrows import read_json_array, read_json_lines
 from rowferry.loads.limits import DEFAULT_LIMITS, MIB, FileLimits
+from rowferry.loads.precheck import check_text
 from rowferry.loads.sniff import Sniffed, sniff
 from rowferry.loads.spool import Spooled, spool_cells, spool_records
 from rowferry.loads.statements import LINE
@@ -86,8 +87,14 @@ class Staging:
             skip_lines=skip,
         )
         with self._source(found) as source:
+            if source.path is not None:
+                self._check_text()
             count = self.warehouse.load_csv(source, self.table, shape, job=self.job)
         return Staged(self.table, names, count, has_lines=False)
+
+    def _check_text(self) -> None:
+        for plain in self._plain():
+            check_text(plain, self.limits.row_bytes)
 
     def _load_spooled(self, found: Sniffed) -> Staged:
         with TemporaryDirectory(prefix="rowferry-load-") as folder:
