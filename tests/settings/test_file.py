@@ -95,6 +95,15 @@ def test_where_settings_are_looked_for(tmp_path: Path, monkeypatch: pytest.Monke
     assert read_settings(None, {}).state == "gs://infra-state"
 
 
+def test_an_unreadable_file_is_told_alone(tmp_path: Path) -> None:
+    """While one file of a folder can't be read, nothing is said of what the others seem to lack: it may be in that one."""
+    (tmp_path / "a.yaml").write_text(HEAD + "alerts: {a: {sql: x, fire_when: a < 1, every: 1h, notify: ops}}\n")
+    (tmp_path / "b.yaml").write_text("destinations: {ops: [}\n")
+    with pytest.raises(SettingsError) as caught:
+        read_settings(tmp_path, {})
+    assert [problem.path for problem in caught.value.problems] == ["b.yaml"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -25,6 +25,7 @@ SEND = {"to": "ct", "action": "event", "map": {"identity": "id", "name": "'x'"}}
 # Where, what stands there, the path the problem is told at, and a part of what is said.
 CASES: list[tuple[str, Any, str, str]] = [
     ("rowferry", 2, "rowferry", "this program reads version 1"),
+    ("rowferry", True, "rowferry", "this program reads version 1"),
     ("rowferry", GONE, "rowferry", "is missing"),
     ("warehouse", GONE, "warehouse", "is missing"),
     ("warehouse", "bigquery", "warehouse", "expected a mapping"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -54,7 +55,9 @@ def read_condition(text: str) -> Condition:
     if len(text) > 1000:
         raise ValueError("a condition has 1,000 characters at most; put the rest into sql")
     try:
-        body = ast.parse(text.strip().replace("<>", "!="), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", SyntaxWarning)  # Python only warns of `5and x`, and prints the text
+            body = ast.parse(text.strip().replace("<>", "!="), mode="eval").body
         _check(body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError(_HINT) from None

@@ -53,7 +53,7 @@ def read_document(path: Path, file: str) -> Document:
         text = path.read_bytes().decode("utf-8-sig")
         node = yaml.compose(text, Loader=_Loader)
         if node is None:
-            document.problems.append(Problem(file, "is empty", "see the settings page of the README for a first file"))
+            document.problems.append(Problem(file, "is empty", "begin with rowferry: 1, warehouse: and state:"))
         else:
             document.data = _Reader(document).value(node, "")
     except OSError as error:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rowferry.destinations import find, vendors
 from rowferry.errors import Problem, SettingsError
 from rowferry.settings.base import Frozen
 from rowferry.settings.document import Document, read_document
 from rowferry.settings.model import SECTIONS, Head, Settings
-from rowferry.settings.names import EntryName
+from rowferry.settings.names import check_entry_name
 from rowferry.settings.place import Place, located
 from rowferry.settings.problems import hidden_key, shown, suggest, to_problems
 
@@ -30,12 +30,15 @@ def read_settings(path: Path | None = None, environment: Mapping[str, str] = os.
     """
     place = path or Path(environment.get("ROWFERRY_CONFIG") or DEFAULT_PATH)
     draft = _Draft({"environment": environment, "folder": place if place.is_dir() else place.absolute().parent})
-    for document in _documents(place):
+    documents = _documents(place)
+    for document in documents:
         draft.problems += document.problems
         draft.places |= {name: found for name, found in document.places.items() if name not in draft.places}
         _merge(draft, document)
-    if draft.data or not draft.problems:
-        _validate(draft)
+    if any(document.data is None and document.problems for document in documents):
+        # What could not be read may hold what the rest seems to lack.
+        raise SettingsError(located(draft.problems, draft.places))
+    _validate(draft)
     return _finished(draft)
 
 
@@ -113,7 +116,7 @@ def _twice(draft: _Draft, document: Document, path: str) -> Problem:
 
 def _validate(draft: _Draft) -> None:
     version = draft.data.get("rowferry")
-    if version != 1:
+    if type(version) is not int or version != 1:
         draft.problems.append(_wrong_version(version, "rowferry" in draft.data))
     for name in draft.data:
         if name not in Settings.model_fields:
@@ -126,9 +129,8 @@ def _validate(draft: _Draft) -> None:
 def _wrong_version(version: Any, given: bool) -> Problem:
     if not given:
         return Problem("rowferry", "is missing", "begin the file with rowferry: 1, the version of its form")
-    return Problem(
-        "rowferry", f"is {shown(version)}, this program reads version 1", "write rowferry: 1, or use the Rowferry it was written for"
-    )
+    hint = "write rowferry: 1, or use the Rowferry that the file was written for"
+    return Problem("rowferry", f"is {shown(version)}, this program reads version 1", hint)
 
 
 def _validate_head(draft: _Draft) -> None:
@@ -149,19 +151,14 @@ def _validate_section(draft: _Draft, section: str, model: type[Frozen]) -> dict[
     found = {}
     for name, raw in entries.items():
         path = f"{section}.{hidden_key(name)}"
-        draft.problems += _name_problems(name, path)
+        try:
+            check_entry_name(name)
+        except ValueError as error:
+            draft.problems.append(Problem(path, str(error)))
         entry = _destination(raw, path, draft) if section == "destinations" else _entry(model, raw, path, draft)
         if entry is not None:
             found[name] = entry
     return found
-
-
-def _name_problems(name: str, path: str) -> list[Problem]:
-    try:
-        TypeAdapter(EntryName).validate_python(name)
-    except ValidationError as error:
-        return [Problem(path, str(error.errors()[0]["ctx"]["error"]))]
-    return []
 
 
 def _destination(raw: Any, path: str, draft: _Draft) -> Any:
@@ -171,12 +168,10 @@ def _destination(raw: Any, path: str, draft: _Draft) -> Any:
         draft.problems.append(problem if isinstance(raw, dict) else Problem(path, f"is {shown(raw)}, expected a mapping (key: value)"))
         return None
     vendor = raw["vendor"]
-    try:
-        model = find(vendor).settings
-    except (KeyError, TypeError):
+    if vendor not in vendors():
         draft.problems.append(Problem(f"{path}.vendor", f"{shown(vendor)} is not a vendor", suggest(vendor, vendors())))
         return None
-    return _entry(model, raw, path, draft)
+    return _entry(find(vendor).settings, raw, path, draft)
 
 
 def _entry(model: type[BaseModel], raw: Any, path: str, draft: _Draft) -> Any:
@@ -212,6 +207,7 @@ def _finished(draft: _Draft) -> Settings:
     from rowferry.settings.checks.scope import Scope
 
     names = {section: frozenset(found) for section in SECTIONS if isinstance(found := draft.data.get(section), dict)}
+    # A head that could not be read was told of: whether there are exports is all that the checks ask of it.
     readable = Settings.model_construct(**{"exports": draft.data.get("exports"), **draft.parts})
     more = [problem for problem in check_between(Scope(readable, names)) if not draft.is_broken(problem.path)]
     raise SettingsError(located([*draft.problems, *more], draft.places))

@@ -23,7 +23,8 @@ _TYPE_ALIASES = {
 COLUMN_TYPES = ("STRING", "INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC", "BOOL", "BYTES", "DATE", "DATETIME", "TIME", "TIMESTAMP", "JSON")
 
 
-def _entry_name(name: str) -> str:
+def check_entry_name(name: str) -> str:
+    """The name as it is. Raises `ValueError` unless it can be a folder's, a table's and a queue's name as well."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,62}", name):
         raise ValueError("a name has letters, digits, _ and - only, begins with a letter and is at most 63 characters long")
     return name
@@ -70,7 +71,7 @@ def _no_repeats(names: tuple[str, ...]) -> tuple[str, ...]:
 
 _ONE_OR_MANY = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 
-EntryName = Annotated[str, AfterValidator(_entry_name)]
+EntryName = Annotated[str, AfterValidator(check_entry_name)]
 ColumnName = Annotated[str, AfterValidator(_column)]
 ColumnType = Annotated[str, BeforeValidator(_column_type, json_schema_input_type=str)]
 TableName = Annotated[str, AfterValidator(check_table)]  # `dataset.table`; a feed's may have `{parts}`

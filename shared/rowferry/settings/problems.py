@@ -33,8 +33,6 @@ _KINDS = {
     "date_parsing": "a day such as 2026-01-31",
     "date_from_datetime_parsing": "a day such as 2026-01-31",
 }
-
-
 _UNSHOWN = {"this text", "a mapping", "a list", "a number"}
 
 
