@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,15 +23,18 @@ from rowferry.stores.port import Store
 
 if TYPE_CHECKING:
     from rowferry.delivery.account import Account
+    from rowferry.delivery.chunk import ChunkName
     from rowferry.delivery.deliver import Delivery
     from rowferry.delivery.outbox import Outbox
     from rowferry.delivery.runs import RunResult
     from rowferry.loads.load import Loader
     from rowferry.loads.result import LoadResult
+    from rowferry.notices.notices import Notices
     from rowferry.secrets import Resolve
     from rowferry.syncs.finish import Finisher
     from rowferry.syncs.resolve import Resolver
     from rowferry.syncs.start import Starter
+    from rowferry.syncs.sweep import Sweeper
     from rowferry.warehouse.port import Warehouse
 
 
@@ -183,9 +186,9 @@ class App:
             try:
                 run = self.starter.start(name, resolver.outline)
             except SourceError as error:
-                return self.fail_latest(name, str(error))
+                return self.after_run(self.fail_latest(name, str(error)))
             manifest = run.manifest()
-            return self.finisher.finish(run) if manifest is not None and manifest.chunks == 0 else run.result()
+            return self.after_run(self.finisher.finish(run) if manifest is not None and manifest.chunks == 0 else run.result())
 
     def fail_latest(self, name: str, reason: str) -> RunResult:
         """Note on the sync's latest run why it stopped; how it stands."""
@@ -201,7 +204,6 @@ class App:
         """Bring one chunk to its receipts, as far as vendor and time allow; see `delivery.deliver`."""
         from rowferry.delivery.chunk import ChunkName
         from rowferry.delivery.deliver import deliver_chunk
-        from rowferry.delivery.runs import Run
 
         found = deliver_chunk(
             key,
@@ -213,9 +215,17 @@ class App:
             progress=progress,
         )
         if found.status == "refused":
-            name = ChunkName.of(key)
-            Run(self.state, name.sync, name.run).fail(found.reason, self.clock.now())
+            self._refused(ChunkName.of(key), found.reason)
         return found
+
+    def _refused(self, name: ChunkName, reason: str) -> None:
+        """A vendor refuses our key: the run has failed, and its people are told."""
+        from rowferry.delivery.runs import Run
+
+        run = Run(self.state, name.sync, name.run)
+        run.fail(reason, self.clock.now())
+        if name.sync in self.settings.syncs:
+            self.after_run(run.result())
 
     def finish_run(self, receipts_key: str) -> RunResult:
         """Close the run that these receipts belong to, if they were its last. Raises `ValueError` when
@@ -225,7 +235,7 @@ class App:
         parts = receipts_key.split("/")
         if len(parts) != 4 or parts[0] != "receipts":
             raise ValueError(f"{receipts_key!r} names no receipts; expected receipts/sync/run/number.json")
-        return self.finisher.finish(Run(self.state, parts[1], parts[2]))
+        return self.after_run(self.finisher.finish(Run(self.state, parts[1], parts[2])))
 
     @cached_property
     def loader(self) -> Loader:
@@ -237,6 +247,52 @@ class App:
     def load_export(self, key: str, feed: str | None = None) -> LoadResult:
         """Load one object of the exports store; see `loads.load.Loader.load`."""
         return self.loader.load(key, feed)
+
+    def sweep(self) -> dict[str, int]:
+        """Start again what an event missed or a crash left behind; how much of each kind.
+
+        Chunks and receipts are announced anew, so that the platform hands them to their own functions.
+        """
+        found = {"runs": 0, "chunks": 0, "relays": self.sweeper.forget_relays(), "notices": self.notices.finish()}
+        for run in self.sweeper.open_runs(self.settings.syncs):
+            found["runs"] += 1
+            if run.manifest() is None:
+                self._start_again(run.sync)
+            else:
+                self.after_run(self.finisher.finish(run))
+        for key in self.sweeper.stuck_chunks():
+            found["chunks"] += self.sweeper.announce(key)
+        return found
+
+    def _start_again(self, sync: str) -> None:
+        from rowferry.delivery.claim import Held
+
+        with suppress(Held):
+            self.start_sync(sync)
+
+    @property
+    def sweeper(self) -> Sweeper:
+        """Looks for what is left behind."""
+        from rowferry.syncs.sweep import Sweeper
+
+        return Sweeper(self.state, self.clock)
+
+    @cached_property
+    def notices(self) -> Notices:
+        """Tells people, once for each change of state."""
+        from rowferry.notices.notices import Notices
+
+        return Notices(self.state, self.outbox, self.clock)
+
+    def after_run(self, result: RunResult) -> RunResult:
+        """Tell of a run what is news about it. Returns the result as it is."""
+        from rowferry.notices import kinds
+
+        sync = self.settings.syncs.get(result.sync)
+        if sync is not None and sync.notify and result.status != "open":
+            for change in (kinds.first_run(result), kinds.run_ended(result), kinds.rows_rejected(result, sync.notify_rejected_percent)):
+                self.notices.tell_change(change, sync.notify)
+        return result
 
     def release(self) -> None:
         """Between two pieces of work: let go of what others may wait for."""

@@ -45,7 +45,7 @@ class Machine:
             try:
                 run = self.app.starter.start(name, lambda run, at: resolver.outline(run, at, **outline), accept=accept)
             except SourceError as error:
-                return self.app.fail_latest(name, str(error))
+                return self.app.after_run(self.app.fail_latest(name, str(error)))
             finally:
                 self.app.release()
             return self._deliver(run)
@@ -71,14 +71,15 @@ class Machine:
     def _deliver(self, run: Run) -> RunResult:
         manifest = run.manifest()
         if manifest is None:
-            return run.result()
+            return self.app.after_run(run.result())
         reason = ""
         for key in self._chunks(run):
             found = self.app.deliver_chunk(key, progress=self.progress)
             if found.status in ("open", "refused"):
                 reason = found.reason
                 break
-        result = self.app.finisher.finish(run)
+        result = self.app.after_run(self.app.finisher.finish(run))
+        self.deliver_relayed()
         self.app.release()
         return replace(result, reason=result.reason or reason)
 

@@ -244,7 +244,9 @@ class FieldsOf:
             is_identifier = self._is_identifier[place]
             if mask is None or mask[place] == "1" or is_identifier:
                 value = self._mapping.value(place, row.values)
-                if value is not None or (unsets and mask is not None and not is_identifier):
+                # A NULL identifier goes along, for the vendor's file to reject: without it, the row could
+                # be taken for somebody else's by the next identifier.
+                if value is not None or is_identifier or (unsets and mask is not None):
                     found[name] = value
         return self._with_membership(found, member=True)
 

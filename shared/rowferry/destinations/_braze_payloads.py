@@ -76,7 +76,7 @@ def _flags(by: tuple[str, ...], settings: BrazeSettings) -> dict[str, Any]:
 
 def profile(fields: Fields, settings: BrazeSettings) -> bytes:
     """An attributes object [attr]; None removes an attribute [std, custom]. Raises `RowRejected`."""
-    by, attributes = _profile_layout(tuple(fields), settings.near_duplicates == "fail")
+    by, attributes = _profile_layout(tuple(fields))
     document = _who(fields, by) | _flags(by, settings)
     for name, standard in attributes:
         value = fields[name]
@@ -90,10 +90,10 @@ def profile(fields: Fields, settings: BrazeSettings) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _profile_layout(names: tuple[str, ...], near_duplicates: bool) -> tuple[tuple[str, ...], tuple[tuple[str, ToJson | None], ...]]:
+def _profile_layout(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[tuple[str, ToJson | None], ...]]:
     """What rows of these names have in common: who they are for, and each attribute with its standard's way to JSON."""
     by = _identified_by(names)
-    _require_good_names("profile", names, near_duplicates)
+    _require_good_names("profile", names)
     attributes = [name for name in names if name not in by]
     return by, tuple((name, values.STANDARD[name].to_json if name in values.STANDARD else None) for name in attributes)
 
@@ -132,7 +132,7 @@ _OWN_FIELDS = {
 def _happening(kind: str, fields: Fields, settings: BrazeSettings, own: dict[str, Any]) -> bytes:
     names = tuple(fields)
     by = _identified_by(names)
-    _require_good_names(kind, names, near_duplicates=False)
+    _require_good_names(kind, names)
     document = _who(fields, by) | _flags(by, settings) | own
     document["time"] = iso(instant(required(fields, "time"), "time"))
     if fields.get("app_id") is not None:
@@ -150,8 +150,8 @@ def _happening(kind: str, fields: Fields, settings: BrazeSettings, own: dict[str
 
 
 @lru_cache(maxsize=1024)
-def _require_good_names(kind: str, names: tuple[str, ...], near_duplicates: bool) -> None:
-    for problem in _name_problems(kind, names, near_duplicates):
+def _require_good_names(kind: str, names: tuple[str, ...]) -> None:
+    for problem in _name_problems(kind, names, near_duplicates=False):  # those are `check`'s business, not a row's fault
         raise RowRejected("bad_name", str(problem))
 
 

@@ -98,3 +98,11 @@ def _balance(run: RunResult) -> dict[str, int]:
     return {
         "read": run.read, "unchanged": run.unchanged, "delivered": run.delivered, "rejected": run.rejected, "pending": run.pending,
     }  # fmt: skip
+
+
+def first_run(run: RunResult) -> Change | None:
+    """The sync's first closed run: the one good word that nobody has asked for, so that silence means well."""
+    if run.status != "closed":
+        return None
+    notice = Notice(f"Sync {run.sync} has run for the first time; from now on only changes are told", _balance(run), is_good=True)
+    return Change(f"sync/{run.sync}/first", "ran", notice)

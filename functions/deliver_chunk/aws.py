@@ -1,0 +1,22 @@
+"""A chunk was written (S3 → SQS, one queue for each destination): send it, write its receipts."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from rowferry import edge
+
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def deliver(record: SQSRecord, lambda_context: LambdaContext) -> None:
+    app = edge.app()
+    for key in edge.keys_of_message(record.body, app.state):
+        found = app.deliver_chunk(key, lambda: edge.seconds_left(lambda_context.get_remaining_time_in_millis()))
+        edge.after_delivery(key, found)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    return process_partial_response(event=event, record_handler=deliver, processor=processor, context=context)

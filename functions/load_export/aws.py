@@ -1,0 +1,21 @@
+"""Export files were written (S3 → SQS): load each into its table, exactly once. Only what failed comes back."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from rowferry import edge
+
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def load(record: SQSRecord) -> None:
+    app = edge.app()
+    for key in edge.keys_of_message(record.body, app.exports):
+        edge.after_load(app.load_export(key))
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    return process_partial_response(event=event, record_handler=load, processor=processor, context=context)

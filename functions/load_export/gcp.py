@@ -1,0 +1,13 @@
+"""An export file was written (Eventarc): load it into its table, exactly once."""
+
+import functions_framework
+from cloudevents.http import CloudEvent
+
+from rowferry import edge
+
+
+@functions_framework.cloud_event
+def load_export(event: CloudEvent) -> None:
+    app = edge.app()
+    for key in edge.keys_of_event(event.data, app.exports):
+        edge.after_load(app.load_export(key))

@@ -1,0 +1,15 @@
+"""A timer rang (EventBridge Scheduler, `{"sync": name}`): start the sync's run, or go on planning an open one."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from rowferry import edge
+from rowferry.delivery.claim import Held
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> str:  # noqa: ARG001 (the platform's signature)
+    try:
+        return edge.app().start_sync(str(event.get("sync", ""))).status
+    except Held:
+        return "held"  # the one that holds it does the work

@@ -1,0 +1,11 @@
+"""A timer rang: find what an event missed or a crash left behind, and start it again."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from rowferry import edge
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> str:  # noqa: ARG001 (the platform's signature)
+    return str(edge.app().sweep())

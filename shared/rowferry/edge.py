@@ -1,0 +1,66 @@
+"""What all edges share: the app of this instance, and what a step's result means to the platform.
+
+An edge that raises is called again with the same event; one that returns is done with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+from rowferry.app import App
+from rowferry.errors import TryLater
+from rowferry.events import gcs_object, key_in, s3_objects
+from rowferry.settings.file import read_settings
+from rowferry.stores.port import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from rowferry.delivery.deliver import Delivery
+    from rowferry.loads.result import LoadResult
+
+_LEEWAY_SECONDS = 10.0  # between our own end of work and the platform's
+log = logging.getLogger("rowferry")
+
+
+@cache
+def app() -> App:
+    """The app of this instance, kept over calls. Raises `SettingsError`."""
+    logging.basicConfig(level=os.environ.get("ROWFERRY_LOG", "INFO"), format="%(levelname)s %(message)s")
+    return App(read_settings())
+
+
+def keys_of_event(data: Mapping[str, Any], store: Store) -> list[str]:
+    """The key in `store` that a GCP event tells of; none for events about something else."""
+    found = gcs_object(data)
+    key = key_in(store.url, *found) if found else None
+    return [] if key is None else [key]
+
+
+def keys_of_message(body: str, store: Store) -> list[str]:
+    """The keys in `store` that an SQS message tells of."""
+    return [key for bucket, name in s3_objects(body) if (key := key_in(store.url, bucket, name)) is not None]
+
+
+def seconds_left(milliseconds: float) -> float:
+    """The time a step may still take, when the platform gives so much."""
+    return max(0.0, milliseconds / 1000 - _LEEWAY_SECONDS)
+
+
+def after_load(result: LoadResult) -> None:
+    """A file that was loaded, skipped or put into quarantine is done with; anything else is tried again."""
+    log.info("%s: %s, %d rows, %d rejected", result.file, result.status, result.rows, result.rejected_rows)
+    if result.status == "failed":
+        raise TryLater(f"{result.file} was not loaded: {result.reason}")
+
+
+def after_delivery(key: str, delivery: Delivery) -> None:
+    """A chunk that is settled or gone is done with. One that a vendor refuses waits for a person: the
+    sweep takes it up again. Anything else is tried again when the platform comes back."""
+    log.info("%s: %s %s", key, delivery.status, delivery.reason)
+    if delivery.status in ("open", "held"):
+        raise TryLater(f"{key} is {delivery.status}: {delivery.reason}", delivery.wait_seconds)

@@ -1,0 +1,80 @@
+"""What an event missed or a crash left behind: runs without an end, chunks without receipts, old relays.
+
+Found by looking at what is there, not by remembering what should happen: the outbox against the
+receipts, each sync's latest run against its close.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from rowferry.clock import Clock
+from rowferry.delivery.chunk import OUTBOX, ChunkName
+from rowferry.delivery.outbox import URGENT
+from rowferry.delivery.receipts import PREFIX
+from rowferry.delivery.runs import Head, Run
+from rowferry.stores.port import Conflict, NotFound, Store
+
+LEFT_ALONE = timedelta(minutes=10)  # what is younger is most likely under way
+RELAYS_KEPT = timedelta(days=8)  # senders repeat a webhook for up to a week (Chargebee: 3 d 7 h, manual resends later)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Looks through the state store."""
+
+    store: Store
+    clock: Clock
+
+    def stuck_chunks(self, older_than: timedelta = LEFT_ALONE) -> Iterator[str]:
+        """Chunks that nobody has brought to their receipts for so long, the urgent lane first."""
+        settled = {found.key for found in self.store.list(PREFIX)}
+        before = self.clock.now() - older_than
+        waiting = []
+        for found in self.store.list(OUTBOX):
+            name = _name(found.key)
+            if name is not None and found.updated_at <= before and f"{PREFIX}{name.stem}.json" not in settled:
+                waiting.append((name.lane, found.key))
+        return (key for _, key in sorted(waiting))
+
+    def open_runs(self, syncs: Iterable[str]) -> Iterator[Run]:
+        """The latest runs that have no end yet; refused ones wait for a person and are left out."""
+        for sync in syncs:
+            latest = Head(self.store, sync).read()
+            if latest is None:
+                continue
+            run = Run(self.store, sync, latest)
+            if not run.has("closed") and not (run.has("refused") and not run.has("accepted")):
+                yield run
+
+    def announce(self, key: str) -> bool:
+        """Write an object over with what it holds, so that the platform tells of it once more."""
+        try:
+            body, version = self.store.read(key)
+            self.store.replace(key, body, version)
+        except (NotFound, Conflict):
+            return False
+        return True
+
+    def forget_relays(self) -> int:
+        """Remove delivered webhooks and notices that no sender repeats any more; how many."""
+        before, forgotten = self.clock.now() - RELAYS_KEPT, 0
+        for found in self.store.list(OUTBOX):
+            name = _name(found.key)
+            if name is None or name.lane != URGENT or found.updated_at > before:
+                continue
+            receipts = f"{PREFIX}{name.stem}.json"
+            if self.store.head(receipts) is not None:
+                self.store.delete(found.key)
+                self.store.delete(receipts)
+                forgotten += 1
+        return forgotten
+
+
+def _name(key: str) -> ChunkName | None:
+    try:
+        return ChunkName.of(key)
+    except ValueError:
+        return None  # something else that lies in the folder is not ours to touch
