@@ -41,7 +41,8 @@ def test_what_an_expression_finds(text: str, expected: Any) -> None:
     ("text", "holds"),
     [
         ("type == 'x'", True), ("type == 'y'", False), ("n > `5` && zero == `0`", True), ("zero", True), ("none", False), ("no", False),
-        ("empty", False), ("''", False), ("contains(none, 'x')", False), ("!missing", True), ("starts_with(type, 'x')", True),
+        ("empty", False), ("''", False), ("contains(none, 'x')", False), ("!missing", True), ("!(missing.below)", True),
+        ("starts_with(type, 'x')", True),
     ],
 )  # fmt: skip
 def test_when_an_expression_holds(text: str, holds: bool) -> None:
@@ -49,7 +50,9 @@ def test_when_an_expression_holds(text: str, holds: bool) -> None:
     assert Expression(text).holds(EVENT) is holds
 
 
-@pytest.mark.parametrize("text", ["", "a[", "a b", "'open", "uper(type)", "a.b[?uper(c) == 'x']", "[uper(a)]", "{x: uper(a)}"])
+@pytest.mark.parametrize(
+    "text", ["", "a[", "a b", "'open", "uper(type)", "a.b[?uper(c) == 'x']", "[uper(a)]", "{x: uper(a)}", "!a.b", "x && !a.b.c"]
+)
 def test_what_is_no_expression(text: str) -> None:
     """A mistake in the settings is found when they are read, an unknown function wherever it stands."""
     with pytest.raises(ValueError, match="JMESPath"):

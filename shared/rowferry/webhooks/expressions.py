@@ -46,14 +46,14 @@ _OPTIONS = jmespath.Options(custom_functions=_Functions())
 
 
 class Expression:
-    """A compiled JMESPath. Raises `ValueError` when the text is none, or calls a function that is not there."""
+    """A compiled JMESPath. Raises `ValueError` when the text is none, or can't mean what it was meant to."""
 
     def __init__(self, text: str) -> None:
         try:
             self._compiled = jmespath.compile(text)
         except exceptions.JMESPathError as error:
             raise ValueError(f"not JMESPath: {' '.join(str(error).split())}") from None
-        _check_functions(self._compiled.parsed)
+        _check(self._compiled.parsed)
         self.text = text
 
     def value(self, body: Any) -> Any:
@@ -69,9 +69,12 @@ class Expression:
         return found is not None and found is not False and found not in ("", [], {})
 
 
-def _check_functions(node: Any) -> None:
+def _check(node: Any) -> None:
+    """What JMESPath would only say when an event comes, or never."""
     if node["type"] == "function_expression" and node["value"] not in _Functions.FUNCTION_TABLE:
         raise ValueError(f"JMESPath has no function {node['value']}; there are {', '.join(sorted(_Functions.FUNCTION_TABLE))}")
+    if node["type"] == "subexpression" and node["children"][0]["type"] == "not_expression":
+        raise ValueError("in JMESPath `!a.b` is a field of `!a`, which has none; write !(a.b)")
     for child in node["children"]:
         if isinstance(child, dict):
-            _check_functions(child)
+            _check(child)
