@@ -83,9 +83,6 @@ def main(folder: Path, mode: str, count: int = 0) -> None:
     """Kill and repeat until a load comes through alive, or `count` times."""
     count_of_rows = 5000 if mode == "moments" else 1000
     lines = ["id,ltv\n", *(f"{number},{'oops' if number % 500 == 7 else number}\n" for number in range(count_of_rows))]
-        "id,ltv\n",
-        *(f"{number},{'oops' if number % 500 == 7 else number}\n" for number in range(5000 if mode == "moments" else 1000)),
-    ]
     for number in range(count or 10_000):
         place = folder / str(number)
         place.mkdir()
