@@ -3,6 +3,7 @@
 
 module "settings" {
   source    = "../modules/settings"
+  name      = var.name
   pipelines = var.pipelines
   needs     = "${path.module}/../needs.yaml"
   scheme    = "s3"
@@ -17,10 +18,8 @@ locals {
   state     = module.settings.state
   exports   = module.settings.exports
   functions = module.settings.deployments
+  names     = module.settings.names
 
-  # Lambda, IAM and the scheduler take 64 characters; what would be longer keeps its start and a mark of its own.
-  long_names = { for key in setunion(keys(local.functions), keys(module.settings.schedules)) : key => "${var.name}-${lower(replace(key, "_", "-"))}" }
-  names      = { for key, name in local.long_names : key => length(name) <= 64 ? name : "${substr(name, 0, 55)}-${substr(sha1(name), 0, 8)}" }
 
   queued     = { for key, function in local.functions : key => function if contains(["exports", "destination", "receipts"], function.trigger) }
   queue_arns = { for key, function in local.queued : key => "arn:${local.partition}:sqs:${var.region}:${local.account}:${local.names[key]}" }

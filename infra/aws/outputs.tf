@@ -36,11 +36,6 @@ output "secret_commands" {
   ]
 }
 
-output "roles" {
-  description = "Roles that act in BigQuery, for infra/federation."
-  value       = [for key, function in local.functions : local.names[key] if function.warehouse != ""]
-}
-
 output "exports_setup" {
   description = "What to set up at the vendors so that their exports arrive here, by feed."
   value       = module.settings.setup

@@ -3,6 +3,7 @@
 
 module "settings" {
   source    = "../modules/settings"
+  name      = var.name
   pipelines = var.pipelines
   needs     = "${path.module}/../needs.yaml"
   scheme    = "gs"
@@ -16,14 +17,13 @@ locals {
   state     = module.settings.state
   exports   = module.settings.exports
   functions = module.settings.deployments
+  names     = module.settings.names
   warehouse = module.settings.warehouse
   labels    = merge({ application = var.name }, var.labels)
 
-  # Functions take 63 characters, service accounts 30; what would be longer keeps its start and a mark of its own.
-  long_names = { for key in setunion(keys(local.functions), keys(module.settings.schedules)) : key => "${var.name}-${lower(replace(key, "_", "-"))}" }
-  names      = { for key, name in local.long_names : key => length(name) <= 63 ? name : "${substr(name, 0, 54)}-${substr(sha1(name), 0, 8)}" }
+  # Service accounts take 30 characters.
   account_ids = {
-    for key, name in local.long_names : key => length(name) <= 30 ? name : "${trimsuffix(substr(name, 0, 23), "-")}-${substr(sha1(name), 0, 6)}"
+    for key, name in local.names : key => length(name) <= 30 ? name : "${trimsuffix(substr(name, 0, 23), "-")}-${substr(sha1(name), 0, 6)}"
   }
 
   apis = [

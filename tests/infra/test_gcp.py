@@ -16,19 +16,11 @@ import pytest
 
 from support.needs import NEEDS, make_build, wanted_deployments, wanted_references
 from support.pipelines import write_pipelines
-from support.stub_provider import plugin_mirror
+from support.stub_provider import stub_plugins
 from support.terraform import Resources, Terraform, need_plugins, of_type
 
-SCHEMA = Path(__file__).parent / "google_schema.json"
 READ = {"rowferry", "raw", "crm", "engagement", "pos", "finance"}
 WRITTEN = {"rowferry", "raw", "crm", "engagement"}
-
-
-def stub_plugins(folder: Path) -> Path:
-    """The stand-in provider's plugin folder. Skips the test where its libraries are missing."""
-    for library in ("grpc_tools", "msgpack"):
-        pytest.importorskip(library)
-    return plugin_mirror(folder, SCHEMA)
 
 
 def over(folder: Path, plugins: Path, *, extra: dict[str, Any] | None = None, **changes: Any) -> Terraform:

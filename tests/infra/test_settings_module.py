@@ -21,7 +21,7 @@ def read(tmp_path: Path) -> Read:
 
     def over(scheme: str = "s3", **changes: Any) -> Terraform:
         pipelines = write_pipelines(tmp_path / "pipelines", scheme, **changes)
-        variables = {"pipelines": str(pipelines), "needs": str(INFRA / "needs.yaml"), "scheme": scheme}
+        variables = {"pipelines": str(pipelines), "needs": str(INFRA / "needs.yaml"), "scheme": scheme, "name": "rowferry"}
         return Terraform.over(tmp_path, "modules/settings", variables=variables)
 
     return over
@@ -30,7 +30,12 @@ def read(tmp_path: Path) -> Read:
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("settings")
-    variables = {"pipelines": str(write_pipelines(folder / "pipelines", "s3")), "needs": str(INFRA / "needs.yaml"), "scheme": "s3"}
+    variables = {
+        "pipelines": str(write_pipelines(folder / "pipelines", "s3")),
+        "needs": str(INFRA / "needs.yaml"),
+        "scheme": "s3",
+        "name": "rowferry",
+    }
     terraform = Terraform.over(folder, "modules/settings", variables=variables)
     terraform.apply()
     return terraform.outputs()

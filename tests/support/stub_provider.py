@@ -29,6 +29,16 @@ Leaf = Callable[[str, Any, str, Any], Any]  # name, type, flags, value → value
 _NESTING = {"single": 1, "list": 2, "set": 3, "map": 4}
 _NAMES = ("name", "bucket", "account_id", "dataset_id", "secret_id", "workload_identity_pool_id")
 _HERE = Path(__file__).resolve().parent
+SCHEMA = _HERE.parent / "infra" / "google_schema.json"
+
+
+def stub_plugins(folder: Path) -> Path:
+    """A plugin folder for terraform whose google provider is this stub. Skips the test where its libraries are missing."""
+    import pytest
+
+    for library in ("grpc_tools", "msgpack"):
+        pytest.importorskip(library)
+    return plugin_mirror(folder, SCHEMA)
 
 
 def plugin_mirror(folder: Path, schema: Path) -> Path:

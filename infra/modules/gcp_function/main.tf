@@ -11,8 +11,9 @@ locals {
     change = "roles/storage.objectUser"
   }
   dataset_roles = { read = "roles/bigquery.dataViewer", change = "roles/bigquery.dataEditor" }
-  # For each store and role: the folders it holds for.
-  grants = merge([
+  # For each store and role: the folders it holds for, six to a binding. A condition has two comparisons
+  # for each, and IAM takes 12 logical operators in one (docs.cloud.google.com/iam/quotas, 2026-11).
+  folders = merge([
     for name, store in var.stores : {
       for role in distinct([for access in values(store.access) : local.roles[access]]) : "${name} ${role}" => {
         bucket  = store.bucket
@@ -20,6 +21,9 @@ locals {
         folders = [for folder in sort(keys(store.access)) : "${store.folder}${folder == "" ? "" : "${folder}/"}" if local.roles[store.access[folder]] == role]
       }
     }
+  ]...)
+  grants = merge([
+    for key, grant in local.folders : { for index, folders in chunklist(grant.folders, 6) : "${key} ${index}" => merge(grant, { folders = folders }) }
   ]...)
 }
 

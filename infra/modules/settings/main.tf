@@ -202,11 +202,25 @@ locals {
   # S3 refuses two rules that overlap, so a start within another one is left to that one.
   watched = sort([for start in local.starts : start if !anytrue([for other in local.starts : other != start && startswith(start, other)])])
 
-  engine     = try(local.warehouse.engine, "bigquery")
-  own        = try(local.warehouse.dataset, "rowferry")
-  own_tables = concat([for feed in local.feeds : try(feed.table, "raw.x")], [for pull in local.pulls : try(pull.table, "raw.x")])
+  engine = try(local.warehouse.engine, "bigquery")
+  own    = try(local.warehouse.dataset, "rowferry")
+  tables = concat([for feed in local.feeds : try(feed.table, "raw.x")], [for pull in local.pulls : try(pull.table, "raw.x")])
   # `{event}` may stand in a table's name, never in its dataset's.
-  datasets = sort(distinct(concat([local.own], [for table in local.own_tables : split(".", table)[0] if length(split(".", table)) == 2])))
-  models   = [for sync in local.syncs : try(sync.model.table, "") if !can(sync.model.database)]
-  read     = sort(setsubtract([for table in local.models : split(".", table)[0] if length(split(".", table)) == 2], local.datasets))
+  # (`rowferry.` is how settings name our own, whatever it is called.)
+  datasets = sort(distinct(concat([local.own], [
+    for table in local.tables : split(".", table)[0] == "rowferry" ? local.own : split(".", table)[0]
+  ])))
+  models = [for sync in local.syncs : try(sync.model.table, "") if !can(sync.model.database)]
+  # A table of another project (three parts) is granted over there, by whom it belongs to.
+  read = sort(setsubtract([
+    for table in local.models : split(".", table)[0] if length(split(".", table)) == 2 && split(".", table)[0] != "rowferry"
+  ], local.datasets))
+}
+
+# ── Names ───────────────────────────────────────────────────────────────────────────────────
+
+locals {
+  # 63 characters is the least that any of the resources takes; a longer name keeps its start and gets a mark of its own.
+  long_names = { for key in setunion(keys(local.deployments), keys(local.schedules)) : key => "${var.name}-${lower(replace(key, "_", "-"))}" }
+  names      = { for key, name in local.long_names : key => length(name) <= 63 ? name : "${substr(name, 0, 54)}-${substr(sha1(name), 0, 8)}" }
 }

@@ -15,6 +15,11 @@ output "deployments" {
   }
 }
 
+output "names" {
+  description = "Full names of functions, queues and timers, by the names used here: 63 characters at most."
+  value       = local.names
+}
+
 output "schedules" {
   description = "Every timer, by name: function, input, and the time in both schedulers' words."
   value       = local.schedules
