@@ -69,6 +69,8 @@ class Transform(Frozen):
     def _spelled(cls, value: Any) -> Any:
         if isinstance(value, str):
             return {"name": value}
+        if isinstance(value, dict) and "name" in value:
+            return value
         if isinstance(value, dict) and len(value) == 1:
             name, argument = next(iter(value.items()))
             return {"name": name, "argument": argument}
