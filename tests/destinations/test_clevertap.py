@@ -447,6 +447,14 @@ def test_reasons_never_quote_the_row() -> None:
     assert answer == Settled([Rejected("email_invalid", "CleverTap 515: Email … of … is not valid")])
 
 
+@pytest.mark.parametrize("status", [200, 400, 401, 413, 429, 500])
+def test_reasons_for_a_whole_request_never_quote_a_row(status: int) -> None:
+    """The same for what is said of all rows at once."""
+    answer = read(status, {"status": "fail", "error": "user-1 is wrong", "code": status if status != 200 else 400})
+    assert not isinstance(answer, Settled)
+    assert "user-1" not in str(answer)
+
+
 def test_a_place_can_be_told_without_a_number() -> None:
     """When every row is listed, the order says which is which."""
     answer = read(200, {"status": "fail", "processed": 0, "unprocessed": [{"code": 515, "error": "a"}, {"code": 514, "error": "b"}]})

@@ -474,6 +474,14 @@ def test_errors_by_row() -> None:
     assert read(200, {"errors": []}, outcome=outcome) == Settled([DELIVERED] * 3)
 
 
+def test_errors_by_row_in_an_answer_that_is_no_success() -> None:
+    """When the whole request did not work, rows that no error names are not taken for delivered."""
+    outcome = {"success": "ok", "errors": {"at": "errors", "message": "m"}}
+    answer = read(200, {"ok": False, "errors": [{"index": 0, "m": "bad"}]}, outcome=outcome)
+    assert isinstance(answer, Settled)
+    assert [type(found) for found in answer.outcomes] == [Rejected, Again, Again]
+
+
 def test_errors_by_row_under_a_400_send_the_others_again() -> None:
     """A request that was refused for one row was refused for all: the good ones go once more, without it."""
     outcome = {"errors": {"at": "errors", "message": "m"}}

@@ -10,12 +10,12 @@ import orjson
 from jmespath.exceptions import JMESPathError
 
 from rowferry.destinations._http_settings import HttpSettings, RowErrors, Rule
-from rowferry.destinations._quotes import blanked, quotable
+from rowferry.destinations._quotes import blanked, quotable, unquoting
 from rowferry.destinations.answers import by_status, retry_after
 from rowferry.destinations.port import DELIVERED, Again, Answer, Refused, Rejected, RowOutcome, Settled, SlowDown, Split, TryAgain
 from rowferry.wire import Response
 
-REFUSED = "refused_by_vendor"
+REFUSED_BY_VENDOR = "refused_by_vendor"
 
 
 def read(response: Response, batch: Sequence[bytes], settings: HttpSettings, _note: str) -> Answer:
@@ -28,14 +28,15 @@ def read(response: Response, batch: Sequence[bytes], settings: HttpSettings, _no
     if outcome.errors is not None and (is_ok or response.status in (400, 409, 422)):
         found = _search(outcome.errors.at, document)
         if isinstance(found, list) and found:
-            others = DELIVERED if is_ok else Again(_told(response, batch))
+            is_whole = not is_ok or (outcome.success is not None and not _search(outcome.success, document))
+            others = Again(_told(response, batch)) if is_whole else DELIVERED
             return _by_row(found, outcome.errors, others, batch)
     if not is_ok:
         return _by_status(response, batch, settings)
     if _is_page(response) or (isinstance(document, str) and (outcome.success or outcome.errors)):
         return TryAgain(f"{_told(response, batch)}, which is no outcome")
     if outcome.success is not None and not _search(outcome.success, document):
-        return Split(REFUSED, _told(response, batch))
+        return Split(REFUSED_BY_VENDOR, _told(response, batch))
     return Settled.all_delivered(batch)
 
 
@@ -71,7 +72,7 @@ def _by_rule(rule: Rule, response: Response, batch: Sequence[bytes]) -> Answer:
         case "delivered":
             return Settled.all_delivered(batch)
         case "reject":
-            return Split(REFUSED, _told(response, batch))  # which a single row turns into a rejection
+            return Split(REFUSED_BY_VENDOR, _told(response, batch))  # which a single row turns into a rejection
         case "again":
             return TryAgain(_told(response, batch), retry_after(response))
         case "slow_down":
@@ -86,11 +87,11 @@ def _by_row(found: list[Any], errors: RowErrors, others: RowOutcome, batch: Sequ
     for error in found:
         place = 0 if len(batch) == 1 else _place(_search(errors.index, error), errors.first)
         if place is None or not 0 <= place < len(batch):
-            return Split(REFUSED, "the API listed errors without saying which row")
+            return Split(REFUSED_BY_VENDOR, "the API listed errors without saying which row")
         message = _search(errors.message, error) or "nothing"
         text = f"the API said: {blanked(str(message), [quotable(batch[place])])}"
         again = errors.again is not None and bool(_search(errors.again, error))
-        outcomes[place] = Again(text) if again else Rejected(REFUSED, text)
+        outcomes[place] = Again(text) if again else Rejected(REFUSED_BY_VENDOR, text)
     return Settled([outcomes.get(index, others) for index in range(len(batch))])
 
 
@@ -104,6 +105,5 @@ def _place(found: Any, first: int) -> int | None:
 def _by_status(response: Response, batch: Sequence[bytes], settings: HttpSettings) -> Answer:
     """As at most APIs, but a 404 or 409 for an address of the row's own is about the row."""
     if response.status in (404, 409, 410) and settings.row_names:
-        return Split(REFUSED, _told(response, batch))
-    clean = Response(response.status, blanked(response.text, map(quotable, batch)).encode(), response.headers)
-    return by_status(clean, "the API") or TryAgain(_told(response, batch))
+        return Split(REFUSED_BY_VENDOR, _told(response, batch))
+    return by_status(unquoting(response, map(quotable, batch)), "the API") or TryAgain(_told(response, batch))

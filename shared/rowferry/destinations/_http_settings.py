@@ -128,7 +128,7 @@ class Outcome(Frozen):
 
     rules: tuple[Rule, ...] = ()
     errors: RowErrors | None = None
-    success: JmesPath | None = Field(None, description="JMESPath that must be true in the answer to a request that worked.")
+    success: JmesPath | None = Field(None, description="JMESPath that must be true in an answer, else the rows it does not list go again.")
 
 
 class HttpSettings(DestinationSettings):

@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from rowferry.wire import Response
+
 _SHORTEST = 3  # characters; shorter values tell nothing, and blanking them would eat the sentence
 _LONGEST = 300
 
@@ -18,6 +20,11 @@ def blanked(text: str, values: Iterable[Any]) -> str:
     for value in sorted(found, key=len, reverse=True):
         text = text.replace(value, "…")
     return text[:_LONGEST]
+
+
+def unquoting(response: Response, values: Iterable[Any]) -> Response:
+    """The answer, cut to its start, with an ellipsis for each of these values: fit for a reason, not for reading."""
+    return Response(response.status, blanked(response.text, values).encode(), response.headers)
 
 
 def quotable(payload: bytes) -> Any:

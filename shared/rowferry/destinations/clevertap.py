@@ -20,7 +20,7 @@ import orjson
 from pydantic import Field
 
 from rowferry.destinations import _clevertap_records as records
-from rowferry.destinations._quotes import blanked
+from rowferry.destinations._quotes import blanked, unquoting
 from rowferry.destinations.answers import by_status, json_object
 from rowferry.destinations.port import (
     DELIVERED,
@@ -56,7 +56,7 @@ CODES = {
     522: "too_many_properties", 523: "missing_identifier", 524: "record_malformed", 525: "time_invalid", 526: "object_id_invalid",
     528: "event_discarded",
 }  # fmt: skip
-REFUSED = "refused_by_vendor"  # for codes that are not in that list
+REFUSED_BY_VENDOR = "refused_by_vendor"  # for codes that are not in that list
 _SERVER_FAULT = 555  # api-errors: the only record code that passes by itself
 _PLACE = re.compile(r"\.?\s*Skipped record number\s*:\s*(\d+)\s*$")
 
@@ -144,12 +144,14 @@ def _delete(batch: Sequence[bytes], settings: CleverTapSettings) -> Request:
 
 
 def _read(response: Response, batch: Sequence[bytes], _settings: CleverTapSettings, _note: str) -> Answer:
-    answer = by_status(response, "CleverTap")
+    if 200 <= response.status < 300:
+        return _read_body(response, batch)
     if response.status == 409:  # api-errors: "conflict", with nothing said for uploads
-        return TryAgain(f"CleverTap answered 409: {response.text}")
+        return TryAgain("CleverTap answered 409")
+    answer = by_status(unquoting(response, map(_quotable, batch)), "CleverTap")
     if isinstance(answer, Refused):
         return Refused(f"{answer.reason}; account_id, passcode or region is wrong")
-    return answer or _read_body(response, batch)
+    return answer or TryAgain(f"CleverTap answered {response.status}")
 
 
 def _read_body(response: Response, batch: Sequence[bytes]) -> Answer:
@@ -160,7 +162,7 @@ def _read_body(response: Response, batch: Sequence[bytes]) -> Answer:
         return TryAgain(f"CleverTap answered {response.status} without an outcome")  # unknown paths answer 200 and nothing
     if isinstance(unprocessed := body.get("unprocessed"), list) and unprocessed:
         return _read_records(body, unprocessed, batch)
-    return Settled.all_delivered(batch) if body["status"] == "success" else _read_failure(body)
+    return Settled.all_delivered(batch) if body["status"] == "success" else _read_failure(body, batch)
 
 
 def _read_records(body: dict[str, Any], unprocessed: list[Any], batch: Sequence[bytes]) -> Answer:
@@ -174,11 +176,11 @@ def _read_records(body: dict[str, Any], unprocessed: list[Any], batch: Sequence[
         entry = entry if isinstance(entry, dict) else {"error": str(entry)}
         place = _place(entry, order, len(unprocessed), len(batch))
         if place is None:
-            return Split(REFUSED, "CleverTap refused records without saying which")
+            return Split(REFUSED_BY_VENDOR, "CleverTap refused records without saying which")
         outcomes[place] = _read_record(entry, batch[place])
     processed = body.get("processed")
     if isinstance(processed, int) and body["status"] != "success" and processed < len(batch) - len(outcomes):
-        return Split(REFUSED, "CleverTap stored fewer records than it named no fault in")
+        return Split(REFUSED_BY_VENDOR, "CleverTap stored fewer records than it named no fault in")
     return Settled([outcomes.get(index, DELIVERED) for index in range(len(batch))])
 
 
@@ -192,24 +194,29 @@ def _place(entry: dict[str, Any], order: int, listed: int, size: int) -> int | N
 
 def _read_record(entry: dict[str, Any], payload: bytes) -> RowOutcome:
     code = entry["code"] if isinstance(entry.get("code"), int) else 0
-    record = orjson.loads(payload)
-    quoted = [record.get(name) for name in (*records.IDENTIFIERS, "value", "profileData", "evtData")]
-    said = f"CleverTap {code}: {blanked(_PLACE.sub('', str(entry.get('error', ''))), quoted)}"
+    said = f"CleverTap {code}: {blanked(_PLACE.sub('', str(entry.get('error', ''))), [_quotable(payload)])}"
     if code == _SERVER_FAULT:
         return Again(said)
-    return Rejected(CODES.get(code, REFUSED), said)
+    return Rejected(CODES.get(code, REFUSED_BY_VENDOR), said)
 
 
-def _read_failure(body: dict[str, Any]) -> Answer:
+def _quotable(payload: bytes) -> list[Any]:
+    """What CleverTap may quote of a record; its names are no secret."""
+    record = orjson.loads(payload)
+    return [record.get(name) for name in (*records.IDENTIFIERS, "value", "guid", "profileData", "evtData")]
+
+
+def _read_failure(body: dict[str, Any], batch: Sequence[bytes]) -> Answer:
     """`fail` for the request as a whole, which comes with status 200 too. Nothing was stored."""
-    code, said = body.get("code"), f"CleverTap refused the request, code {body.get('code')}: {str(body.get('error', ''))[:200]}"
+    code = body.get("code")
+    said = f"CleverTap refused the request, code {code}: {blanked(str(body.get('error', '')), map(_quotable, batch))}"
     if code == 429:
         return SlowDown(said)
     if code in (500, 503, _SERVER_FAULT):
         return TryAgain(said)
     if code in (401, 403):
         return Refused(said)
-    return Split(REFUSED, said)
+    return Split(REFUSED_BY_VENDOR, said)
 
 
 def _probe(settings: CleverTapSettings) -> Request:
