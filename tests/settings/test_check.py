@@ -184,6 +184,12 @@ def test_jmespath_says_where_it_goes_wrong() -> None:
     assert [problem.problem for problem in found] == ["is not JMESPath: it goes wrong at column 19"]
 
 
+def test_a_statement_may_have_its_own_comparison() -> None:
+    """A column that the statement itself names `…_before` needs no `compare`."""
+    sql = "SELECT 1 AS orders, 2 AS orders_before"
+    assert _told(_with("alerts", "more", sql=sql, fire_when="orders < orders_before")) == []
+
+
 # ── The whole ───────────────────────────────────────────────────────────────────────────────
 
 

@@ -46,7 +46,8 @@ class Alert(Frozen):
             yield Problem("cron", "stands beside every", "keep one of them")
         if not self.every and not self.cron:
             yield Problem("every", "is missing", "say how often to look, e.g. every: 1h")
-        names = read_condition(self.fire_when).names | (read_condition(self.recover_when).names if self.recover_when else frozenset())
-        compared = sorted(name for name in names if name.endswith(("_before", "_change_percent")))
+        conditions = [read_condition(text) for text in (self.fire_when, self.recover_when) if text is not None]
+        names = sorted(frozenset().union(*(condition.names for condition in conditions)))
+        compared = [name for name in names if name.endswith(("_before", "_change_percent")) and name not in self.sql]
         if compared and self.compare is None:
             yield Problem("compare", "is missing", f"{compared[0]} is known with compare: previous or compare: same_weekday only")
