@@ -50,7 +50,8 @@ def read_counts(warehouse: Warehouse, run_table: str) -> Counts:
     found = next(iter(warehouse.query(f"SELECT summary FROM {warehouse.quote(run_table)} WHERE rowferry_position = 0")))
     values: dict[str, Any] = orjson.loads(found["summary"])
     last_cursor = values.pop("last_cursor", None)
-    return Counts(**{name: int(value) for name, value in values.items()}, last_cursor=last_cursor)
+    # DuckDB counts no rows as NULL where COUNTIF is asked for
+    return Counts(**{name: int(value or 0) for name, value in values.items()}, last_cursor=last_cursor)
 
 
 def known_rows(warehouse: Warehouse, state_table: str) -> int:

@@ -103,7 +103,7 @@ def _columns(shape: Shape) -> list[dict[str, Any]]:
     for name, kind in shape.columns:
         from_key = None
         if name.lower() in key:
-            text = "state.row_key" if len(key) == 1 else f"JSON_VALUE(state.row_key, '$[{key.index(name.lower())}]')"
+            text = "removed.row_key" if len(key) == 1 else f"JSON_VALUE(removed.row_key, '$[{key.index(name.lower())}]')"
             from_key = Sql(f"CAST({text} AS {kind})")
         found.append({"name": name, "type": kind, "from_key": from_key})
     return found
