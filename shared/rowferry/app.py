@@ -22,6 +22,8 @@ from rowferry.stores.address import open_store
 from rowferry.stores.port import Store
 
 if TYPE_CHECKING:
+    from rowferry.alerts.check import Look
+    from rowferry.alerts.check import Look
     from rowferry.delivery.account import Account
     from rowferry.delivery.chunk import ChunkName
     from rowferry.delivery.deliver import Delivery
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from rowferry.syncs.start import Starter
     from rowferry.syncs.sweep import Sweeper
     from rowferry.warehouse.port import Warehouse
+    from rowferry.webhooks.relay import Relay
+    from rowferry.webhooks.relay import Relay
 
 
 def forever() -> float:
@@ -283,6 +287,46 @@ class App:
         from rowferry.notices.notices import Notices
 
         return Notices(self.state, self.outbox, self.clock)
+
+    @cached_property
+    def relay(self) -> Relay:
+        """Takes webhooks in. Raises `SettingsError` when one has an empty secret, `UsageError` when one has none."""
+        from rowferry.webhooks.hook import hooks_of
+        from rowferry.webhooks.relay import Relay
+
+        def idempotency(destination: str, action: str) -> str | None:
+            return destinations.find(self._destination(destination).vendor).actions[action].idempotency
+
+        hooks = hooks_of({name: webhook.resolved(self.resolve_secret) for name, webhook in self.settings.webhooks.items()})
+        return Relay(hooks, self.outbox, self.state, self.clock, idempotency)
+
+    def check_alert(self, name: str) -> Look:
+        """Look at the alert once and tell what is news. Raises `UsageError` when there is no such alert."""
+        from rowferry.alerts.check import Alerts
+
+        if name not in self.settings.alerts:
+            raise UsageError(unknown("alert", name, self.settings.alerts))
+        return Alerts(self.warehouse, self.state, self.notices, self.clock).check(name, self.settings.alerts[name])
+
+    @cached_property
+    def relay(self) -> Relay:
+        """Takes webhooks in."""
+        from rowferry.webhooks.hook import hooks_of
+        from rowferry.webhooks.relay import Relay
+
+        hooks = {name: hook.resolved(self.resolve_secret) for name, hook in self.settings.webhooks.items()}
+        return Relay(hooks_of(hooks), self.outbox, self.state, self.clock, self._idempotency)
+
+    def _idempotency(self, name: str, action: str) -> str | None:
+        return destinations.find(self.settings.destinations[name].vendor).actions[action].idempotency
+
+    def check_alert(self, name: str) -> Look:
+        """Look at one alert, and tell of it when its state has changed. Raises `UsageError` when there is none."""
+        from rowferry.alerts.check import Alerts
+
+        if name not in self.settings.alerts:
+            raise UsageError(unknown("alert", name, self.settings.alerts))
+        return Alerts(self.warehouse, self.state, self.notices, self.clock).check(name, self.settings.alerts[name])
 
     def after_run(self, result: RunResult) -> RunResult:
         """Tell of a run what is news about it. Returns the result as it is."""

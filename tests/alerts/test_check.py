@@ -216,4 +216,4 @@ def test_the_history_stays_small(shop: Shop) -> None:
         history.add(MONDAY + timedelta(minutes=minute), {"orders": float(minute)})
     found = History(shop.store, "minutely")
     assert 300 < len(found.values("orders")) < 400
-    assert len(next(iter(shop.store.list("alerts/"))).key) < 100
+    assert len(next(iter(shop.store.list("notices/alerts/"))).key) < 100

@@ -1,6 +1,6 @@
 """The numbers an alert has seen: for its trend, and to compare with.
 
-    alerts/history/<alert>.json     {alert, points: [[time, {column: number}], …]}
+    notices/alerts/<alert>.json     {alert, points: [[time, {column: number}], …]}
 
 Points of the last day are kept all, older ones every quarter of an hour, none longer than nine days: enough
 to find the same weekday a week ago, small enough to be read at each check.
@@ -29,7 +29,7 @@ class History:
     """One alert's points, oldest first. Raises `TryLater` when the store is out of reach."""
 
     def __init__(self, state: Store, alert: str) -> None:
-        self._records, self._alert = Records(state, "alerts/history/"), alert
+        self._records, self._alert = Records(state, "notices/alerts/"), alert
         body, _ = self._records.read(alert)
         self._points = _points([] if body is None else body["points"])
 

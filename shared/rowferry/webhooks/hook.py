@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,14 @@ class Hook:
         if self.id_path is not None:
             return text_at({"id": self.id_path.value(body)}, "id")
         return self.scheme.event_id(call, body)
+
+    def targets(self) -> Iterator[tuple[str, str]]:
+        """Every destination and action that a call may lead to."""
+        for route in self.routes:
+            if route.send is not None:
+                yield route.send.destination, route.send.action
+            if route.notify is not None:
+                yield route.notify[0], "notice"
 
     def rows(self, body: Any, received_at: datetime) -> list[Rows]:
         """What a delivery leads to: all rows of all routes, by destination and action."""

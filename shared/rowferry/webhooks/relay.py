@@ -61,7 +61,7 @@ class Relay:
     """All webhooks of an instance. Safe for threads.
 
     `store` keeps what tells repeats of calls without an id. `idempotency(destination, action)` names
-    the field that makes a row's repeat a no-op at the vendor, or gives None.
+    the field that makes a row's repeat a no-op at the vendor, or gives None; it is asked once for each.
     """
 
     def __init__(
@@ -72,7 +72,9 @@ class Relay:
         clock: Clock,
         idempotency: Callable[[str, str], str | None] = lambda _destination, _action: None,
     ) -> None:
-        self._hooks, self._outbox, self._store, self._clock, self._idempotency = hooks, outbox, store, clock, idempotency
+        self._hooks, self._outbox, self._store, self._clock = hooks, outbox, store, clock
+        targets = {target for hook in hooks.values() for target in hook.targets()}
+        self._idempotency = {target: idempotency(*target) for target in targets}
         self._rates = {name: Rate(hook.per_second, clock) for name, hook in hooks.items() if hook.per_second is not None}
 
     def answer(self, call: Call) -> Answer:
@@ -127,7 +129,7 @@ class Relay:
                 destination=rows.destination,
                 action=rows.action,
                 rows=rows.rows,
-                idempotency=self._idempotency(rows.destination, rows.action),
+                idempotency=self._idempotency[rows.destination, rows.action],
             )
         _log.info("webhook %s %s %a", hook.name, "took in" if is_new else "had taken in", event_id[:100])
         if hook.scheme.is_silent:

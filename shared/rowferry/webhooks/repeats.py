@@ -9,18 +9,20 @@ event is stored and names it, so a call that was killed in between is completed 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from rowferry.stores.port import Conflict, Exists, NotFound, Store
 from rowferry.webhooks.signature import fingerprint
 
 WINDOW = timedelta(minutes=10)
+_SEEN = "webhooks/seen/"
 
 
 def id_of(store: Store, hook: str, body: bytes, now: datetime) -> str:
     """The call's id: the same for the same bytes within the window. Raises `TryLater`."""
     digest = fingerprint(body)
-    key = f"webhooks/seen/{hook}/{digest}"
+    key = f"{_SEEN}{hook}/{digest}"
     while True:
         try:
             first_at, version = _first_at(store, key)
@@ -34,6 +36,15 @@ def id_of(store: Store, hook: str, body: bytes, now: datetime) -> str:
         except Conflict:
             continue
         return f"{digest}-{first_at.isoformat()}"
+
+
+def forget(store: Store, now: datetime) -> int:
+    """Remove what no repeat is measured against any more; how many. For a timer; buckets have an expiry rule besides."""
+    old = [found for found in store.list(_SEEN) if now - found.updated_at > 2 * WINDOW]
+    for found in old:
+        with suppress(Conflict):  # it came again just now
+            store.delete(found.key, found.version)
+    return len(old)
 
 
 def _first_at(store: Store, key: str) -> tuple[datetime, str]:
