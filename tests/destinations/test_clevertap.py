@@ -291,6 +291,12 @@ def test_times_that_are_no_epoch_seconds_are_refused(moment: Any) -> None:
     assert code_of(EVENT, {"identity": "u1", "name": "Viewed", "time": moment}) == "time_invalid"
 
 
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00", "soon", True, 1.5, b"x"])
+def test_times_that_are_none_cost_only_their_row(moment: Any) -> None:
+    """Text that is no time, times beyond the calendar, other types: refused, and no crash."""
+    assert code_of(EVENT, {"identity": "u1", "name": "Viewed", "time": moment}) == "wrong_type"
+
+
 @pytest.mark.parametrize(
     ("name", "code"),
     [

@@ -86,7 +86,10 @@ def instant(value: Value, name: str) -> datetime:
         except ValueError:
             raise RowRejected("wrong_type", f"{name} is not a time: expected TIMESTAMP or ISO 8601 text") from None
     if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        try:
+            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        except OverflowError:  # 9999-12-31T23:59-05:00
+            raise RowRejected("wrong_type", f"{name} is before the year 1 or after 9999 in UTC") from None
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     raise RowRejected("wrong_type", f"{name} is not a time: expected TIMESTAMP or ISO 8601 text")
