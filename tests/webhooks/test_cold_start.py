@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 # What a webhook needs none of: clients of vendors, clouds and warehouses, and everything of the command line.
 HEAVY = ("httpx", "aiohttp", "requests", "google.cloud.bigquery", "duckdb", "sqlglot", "sqlalchemy", "fastavro", "boto3", "rich", "typer")
@@ -21,6 +22,33 @@ def test_the_relay_brings_no_client_along() -> None:
     """Verifying and storing a call needs neither a warehouse nor a vendor."""
     found = _modules("import rowferry.webhooks.relay, rowferry.webhooks.hook, rowferry.delivery.outbox")
     assert not {name for name in (*HEAVY, "jinja2", "pydantic") if name in found}
+
+
+def test_an_instance_brings_no_client_along(tmp_path: Path) -> None:
+    """From the settings file to the first answer: what a cold start pays for in the light package."""
+    file = tmp_path / "rowferry.yaml"
+    file.write_text(
+        f"""
+rowferry: 1
+warehouse: {{engine: bigquery, project: p, location: EU, dataset: d}}
+state: file://{tmp_path}/state
+destinations: {{ct: {{vendor: clevertap, region: eu1, account_id: A, passcode: "env:HOME"}}}}
+webhooks:
+  shop:
+    verify: {{scheme: github, secret: "env:HOME"}}
+    routes: [{{send: {{to: ct, action: event, map: {{identity: a, name: b, time: c}}}}}}]
+"""
+    )
+    answer = f"""
+from pathlib import Path
+from rowferry.app import App
+from rowferry.settings.file import read_settings
+from rowferry.webhooks.port import Call
+import rowferry.edge
+assert App(read_settings(Path({str(file)!r}))).relay.answer(Call("POST", "/hooks/shop", {{}}, b"")).status == 401
+"""
+    found = _modules(answer)
+    assert not {name for name in (*HEAVY, "jinja2") if name in found}
 
 
 def test_templates_come_with_the_first_hook_that_has_one() -> None:
