@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ class Bench:
         """Another one over the same places, as another process would have."""
         feeds = {name: Feed.model_validate(dict(feed)) for name, feed in self.feeds.items()}
         return Loader(self.exports, self.state, self.warehouse, feeds, self.clock, self.limits)
+
+    def set_clock(self, now: datetime) -> None:
+        """Another time of day for loads from now on."""
+        self.clock = ManualClock(now)
+        self.loader = self.new_loader()
 
     def put(self, key: str, content: str | bytes) -> str:
         """Write an object (gzipped when its name ends in .gz) and return its key."""

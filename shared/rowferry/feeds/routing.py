@@ -42,6 +42,9 @@ class Ambiguous:
     names: tuple[str, ...]
 
 
+# Where a file from elsewhere is put that a person loads by a feed of their choice: `rowferry-uploads/<feed>/…`.
+UPLOADS = "rowferry-uploads/"
+
 Route = Match | Skipped | Unrouted | Ambiguous
 
 
@@ -49,6 +52,9 @@ def route(feeds: Mapping[str, Feed], key: str) -> Route:
     """Find the feed for an object of the exports store."""
     if key.endswith("/"):
         return Skipped("", "a folder's placeholder")
+    if key.startswith(UPLOADS):
+        name = key.split("/")[1]
+        return upload(name, feeds[name], key) if name in feeds else Unrouted(())
     found = [taken for name, feed in feeds.items() if (taken := match(name, feed, key)) is not None]
     matches = [taken for taken in found if isinstance(taken, Match)]
     if len(matches) == 1:
@@ -58,6 +64,13 @@ def route(feeds: Mapping[str, Feed], key: str) -> Route:
     if found:
         return found[0]
     return Unrouted(tuple(name for name, feed in feeds.items() if key.startswith(parse_pattern(feed.path).folder)))
+
+
+def upload(name: str, feed: Feed, key: str) -> Match:
+    """A file that this feed takes whatever its own place is; its name may still say what the path reads from names."""
+    own_place = parse_pattern(feed.path).folder + key.rpartition("/")[2]
+    found = match(name, feed, own_place)
+    return found if isinstance(found, Match) else Match(name, feed, {})
 
 
 def match(name: str, feed: Feed, key: str) -> Match | Skipped | None:

@@ -166,7 +166,7 @@ class FileLoad:
         )
         return self.record(result, statements, params)
 
-    def record(self, result: LoadResult, statements: list[str], params: Mapping[str, Param], code: str | None = None) -> LoadResult:
+    def record(self, result: LoadResult, statements: list[str], params: Mapping[str, Param]) -> LoadResult:
         """The statements and the ledger's row, both or neither. `skipped` when it had been done before."""
         row = {
             "file": self.object.key,
@@ -177,7 +177,7 @@ class FileLoad:
             "row_count": result.rows,
             "rejected_rows": result.rejected_rows,
             "rejected_cells": result.rejected_cells,
-            "code": code,
+            "code": result.code,
             "reason": result.reason,
             "contract": self.contract_id,
             "size_bytes": self.object.size_bytes,

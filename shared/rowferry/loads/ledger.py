@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -74,6 +74,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownFile:
+    """One version of a file as a listing is held against it."""
+
+    file: str
+    version: str
+    status: str
+    contract: str
+
+
+@dataclass(frozen=True, slots=True)
 class KnownColumn:
     """An undeclared column of a table: its name in the files, and what all its values look like."""
 
@@ -103,6 +113,18 @@ class Ledger:
         self.make()
         sql = render("load_find", loads=self._warehouse.quote(LOADS))
         return [Entry(**row) for row in self._warehouse.query(sql, {"file": Param("STRING", file)})]
+
+    def files(self, first: str = "") -> Iterator[KnownFile]:
+        """Every known version of every file from the name `first` on, in the order of their names."""
+        self.make()
+        sql = render("load_known_files", loads=self._warehouse.quote(LOADS))
+        for row in self._warehouse.query(sql, {"first": Param("STRING", first)}):
+            yield KnownFile(**row)
+
+    def freshness(self) -> list[dict[str, Any]]:
+        """For each feed and table what came and when: the columns of `load_freshness.sql`."""
+        self.make()
+        return list(self._warehouse.query(render("load_freshness", loads=self._warehouse.quote(LOADS))))
 
     def known_columns(self, table: str) -> list[KnownColumn]:
         """The undeclared columns that earlier files brought to a table."""

@@ -22,7 +22,7 @@ from dataclasses import replace
 from rowferry.clock import Clock, SystemClock
 from rowferry.errors import FileRejected, TryLater, UsageError
 from rowferry.feeds.contract import read_contract
-from rowferry.feeds.routing import Match, Skipped, explain, match, route
+from rowferry.feeds.routing import Ambiguous, Match, Skipped, explain, match, route, upload
 from rowferry.loads.fileload import FileLoad
 from rowferry.loads.ledger import Entry, Ledger
 from rowferry.loads.limits import DEFAULT_LIMITS, FileLimits
@@ -86,14 +86,15 @@ class Loader:
         if feed is None:
             found = route(self._feeds, routed_key)
         elif feed in self._feeds:
-            found = match(feed, self._feeds[feed], routed_key) or Match(feed, self._feeds[feed], {})
+            found = match(feed, self._feeds[feed], routed_key) or upload(feed, self._feeds[feed], routed_key)
         else:
             raise UsageError(f"there is no feed {feed!r}; known are {', '.join(self._feeds) or 'none'}")
         if isinstance(found, Match):
             return found
         if isinstance(found, Skipped):
             return LoadResult(key, found.name or None, "skipped", reason=found.reason)
-        return LoadResult(key, None, "failed", reason=explain(found, key))
+        code = "two_feeds" if isinstance(found, Ambiguous) else "no_feed"
+        return LoadResult(key, None, "failed", reason=explain(found, key), code=code)
 
     def _load_version(self, object: Object, matched: Match) -> LoadResult:
         for attempt in range(_TRIES):
@@ -124,7 +125,7 @@ class Loader:
             if entry.version == work.object.version and entry.status in ("loaded", "skipped"):
                 return replace(result, table=entry.table_name, reason=entry.reason)
             if entry.version == work.object.version and entry.contract == work.contract_id:
-                return replace(result, status="quarantined", reason=entry.reason)
+                return replace(result, status="quarantined", reason=entry.reason, code=entry.code)
         return self._passed_over(work, entries, result)
 
     def _passed_over(self, work: FileLoad, entries: list[Entry], result: LoadResult) -> LoadResult | None:
@@ -142,25 +143,25 @@ class Loader:
     def _put_into_quarantine(self, work: FileLoad, error: FileRejected) -> LoadResult:
         self._ledger.make()
         self._quarantine.keep_file(work.contract.feed, work.file_id, work.object, error, work.at)
-        result = LoadResult(work.object.key, work.contract.feed, "quarantined", work.contract.table, reason=error.reason)
-        return work.record(result, [], {}, error.code)
+        result = LoadResult(work.object.key, work.contract.feed, "quarantined", work.contract.table, reason=error.reason, code=error.code)
+        return work.record(result, [], {})
 
     def _failed(self, work: FileLoad, reason: str) -> LoadResult:
         settled = self._settled(work, self._ledger.find(work.object.key))
-        return settled or LoadResult(work.object.key, work.contract.feed, "failed", work.contract.table, reason=reason)
+        return settled or LoadResult(work.object.key, work.contract.feed, "failed", work.contract.table, reason=reason, code="warehouse")
 
     def _file_load(self, object: Object, matched: Match, entries: list[Entry], attempt: int) -> FileLoad:
         contract = read_contract(matched)
         file = corrects(object.key) or object.key
         file_id = _hash(self._store.url, object.key, object.version)
-        contract_id = _hash(contract.feed, contract.table, contract.settings.model_dump_json())[:16]
+        settings_id = contract_id(matched)
         staging = Staging(
             store=self._store,
             warehouse=self._warehouse,
             object=object,
             contract=contract,
             table=f"rowferry.staging_{file_id[:24]}",
-            job=f"load-{file_id[:32]}-{contract_id}-{attempt}",
+            job=f"load-{file_id[:32]}-{settings_id}-{attempt}",
             limits=self._limits,
         )
         came_before = contract.settings.on_overwrite == "replace_rows" and any(entry.status == "loaded" for entry in entries)
@@ -170,12 +171,17 @@ class Loader:
             quarantine=self._quarantine,
             staging=staging,
             contract=contract,
-            contract_id=contract_id,
+            contract_id=settings_id,
             file_id=file_id,
             file=file,
             clear_file=came_before,
             at=self._clock.now(),
         )
+
+
+def contract_id(matched: Match) -> str:
+    """What changes when a feed's settings do: a file in quarantine is then worth another try."""
+    return _hash(matched.name, matched.feed.model_dump_json())[:16]
 
 
 def _hash(*parts: str) -> str:

@@ -10,7 +10,7 @@ Status = Literal["loaded", "skipped", "quarantined", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """One file's outcome, with exactly the keys that `rowferry load --json` prints.
+    """One file's outcome. `code` is ours and stable, `reason` a sentence; both stand where something is amiss.
 
     `rows` went into the table now; `skipped` means that nothing had to be done (it is in the
     ledger already), `failed` that the file is fine and something else is not.
@@ -24,6 +24,7 @@ class LoadResult:
     rejected_rows: int = 0
     rejected_cells: int = 0
     reason: str | None = None
+    code: str | None = None
 
     @property
     def is_clean(self) -> bool:
@@ -31,5 +32,5 @@ class LoadResult:
         return self.status in ("loaded", "skipped") and self.rejected_rows == self.rejected_cells == 0
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of design §7 `load --json`."""
-        return asdict(self)
+        """What `rowferry load --json` prints: these keys and no others."""
+        return {name: value for name, value in asdict(self).items() if name != "code"}

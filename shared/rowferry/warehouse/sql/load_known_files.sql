@@ -1,0 +1,5 @@
+-- Every version of every file that the ledger knows, in the order of a listing.
+SELECT file, version, status, contract
+FROM {{ loads | table }}
+WHERE file >= @first
+ORDER BY file
