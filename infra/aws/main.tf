@@ -155,7 +155,6 @@ module "function" {
   environment = merge(
     local.common_environment,
     each.value.warehouse == "" ? {} : local.google_environment,
-    each.value.destination == "" ? {} : { ROWFERRY_DESTINATION = each.value.destination },
     { for name in each.value.environment : name => var.environment[name] },
   )
   stores = merge(

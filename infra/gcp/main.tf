@@ -185,7 +185,8 @@ module "function" {
   }
   environment = merge(
     local.common_environment,
-    each.value.destination == "" ? {} : { ROWFERRY_DESTINATION = each.value.destination },
+    # Cloud Run does not tell a function how long it may still run.
+    { ROWFERRY_TIMEOUT_SECONDS = tostring(each.value.timeout_seconds) },
     { for name in each.value.environment : name => var.environment[name] },
   )
   stores = merge(

@@ -133,12 +133,11 @@ def test_no_permission_has_a_wildcard(state: Resources) -> None:
 
 
 def test_a_function_has_the_variables_it_needs(state: Resources) -> None:
-    """Settings' folder for all, destination for deliveries, Google's address for what reads the warehouse, `env:` for who resolves it."""
+    """Settings' folder for all, Google's address for what reads the warehouse, `env:` for who resolves it."""
     for address, values in of_type(state, "aws_lambda_function").items():
         deployment = address.split('"')[1]
         function, destination = wanted_deployments()[deployment]
         wanted = {"ROWFERRY_CONFIG", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
-        wanted |= {"ROWFERRY_DESTINATION"} if destination else set()
         wanted |= {"GOOGLE_CLOUD_PROJECT", "ROWFERRY_GOOGLE_CREDENTIALS"} if "warehouse" in NEEDS[function] else set()
         wanted |= wanted_references(function, destination, "env")
         variables = values["environment"][0]["variables"]

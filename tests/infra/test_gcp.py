@@ -165,11 +165,10 @@ def test_the_public_may_call_the_webhooks_alone(state: Resources) -> None:
 
 
 def test_a_function_has_the_variables_it_needs(state: Resources) -> None:
-    """Settings' folder and project for all, destination for deliveries, `env:` for who resolves it, and its own file to build."""
+    """Settings' folder, life and project for all, `env:` for who resolves it, and its own file to build."""
     for address, values in of_type(state, "google_cloudfunctions2_function").items():
         function, destination = wanted_deployments()[deployment(address)]
-        wanted = {"ROWFERRY_CONFIG", "GOOGLE_CLOUD_PROJECT"} | wanted_references(function, destination, "env")
-        wanted |= {"ROWFERRY_DESTINATION"} if destination else set()
+        wanted = {"ROWFERRY_CONFIG", "ROWFERRY_TIMEOUT_SECONDS", "GOOGLE_CLOUD_PROJECT"} | wanted_references(function, destination, "env")
         assert set(values["service_config"][0]["environment_variables"]) == wanted
         assert values["build_config"][0]["entry_point"] == function
         assert values["build_config"][0]["environment_variables"] == {"GOOGLE_FUNCTION_SOURCE": f"{function}.py"}
