@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,7 +24,6 @@ from rowferry.stores.port import Store
 
 if TYPE_CHECKING:
     from rowferry.alerts.check import Look
-    from rowferry.alerts.check import Look
     from rowferry.delivery.account import Account
     from rowferry.delivery.chunk import ChunkName
     from rowferry.delivery.deliver import Delivery
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rowferry.delivery.runs import RunResult
     from rowferry.loads.load import Loader
     from rowferry.loads.result import LoadResult
+    from rowferry.loads.sweep import Due
     from rowferry.notices.notices import Notices
     from rowferry.secrets import Resolve
     from rowferry.syncs.finish import Finisher
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
     from rowferry.syncs.sweep import Sweeper
     from rowferry.warehouse.port import Warehouse
     from rowferry.webhooks.relay import Relay
-    from rowferry.webhooks.relay import Relay
+
+
+LEFT_ALONE = timedelta(minutes=10)  # a file that is younger has an event under way, most likely
 
 
 def forever() -> float:
@@ -58,15 +61,18 @@ class App:
         environment: Mapping[str, str] = os.environ,
         clock: Clock | None = None,
         owner: Owner | None = None,
+        resolve_secret: Resolve | None = None,
     ) -> None:
         """`base` is the settings file's folder, where relative paths start. `owner` signs claims: on one
-        machine the process, in the clouds a name that nobody else can judge."""
+        machine the process, in the clouds a name that nobody else can judge. `resolve_secret` takes the
+        place of the environment's or cloud's secrets."""
         self.settings = settings
         self.clock = clock or SystemClock()
         self.owner = owner or Owner.anonymous()
         self._base = base or Path()
         self._environment = environment
         self._accounts: dict[str, Account] = {}
+        self._resolve_secret = resolve_secret
 
     # ── What it is made of ──────────────────────────────────────────────────────────────────
 
@@ -97,6 +103,8 @@ class App:
     @cached_property
     def resolve_secret(self) -> Resolve:
         """Where secrets are found: the cloud's own store when its runtime is around us, else the environment."""
+        if self._resolve_secret is not None:
+            return self._resolve_secret
         if "AWS_LAMBDA_FUNCTION_NAME" in self._environment:
             from rowferry.secrets_aws import from_secrets_manager
 
@@ -250,14 +258,60 @@ class App:
 
     def load_export(self, key: str, feed: str | None = None) -> LoadResult:
         """Load one object of the exports store; see `loads.load.Loader.load`."""
-        return self.loader.load(key, feed)
+        return self._after_load(self.loader.load(key, feed))
+
+    def load_missed(self, older_than: timedelta = timedelta()) -> list[LoadResult]:
+        """Load every object that the ledger does not know and that has been there so long."""
+        from rowferry.loads.sweep import Missed, missed
+
+        before = self.clock.now() - older_than
+        found = list(missed(self.exports, self.loader.ledger, self.settings.feeds, before))
+        return [self.load_export(file.key) for file in found if isinstance(file, Missed)]
+
+    def late_feeds(self) -> list[Due]:
+        """Feeds with an `expect` for which nothing came when it was due."""
+        return [due for due in self._due_feeds() if due.is_late]
+
+    def tell_late_feeds(self) -> None:
+        """Tell of feeds that are late, and of those that are back."""
+        from rowferry.notices import kinds
+
+        for due in self._due_feeds():
+            notify = self.settings.feeds[due.feed].notify
+            if due.is_late:
+                self.notices.tell_change(kinds.feed_late(due.feed, due.due_at, due.last_at), notify)
+            elif due.last_at is not None:
+                self.notices.tell_change(kinds.feed_on_time(due.feed, due.last_at), notify)
+
+    def _due_feeds(self) -> list[Due]:
+        from rowferry.loads.sweep import due
+
+        if self.settings.exports is None or not any(feed.expect for feed in self.settings.feeds.values()):
+            return []
+        return due(self.settings.feeds, self.loader.ledger, self.clock.now())
+
+    def _after_load(self, result: LoadResult) -> LoadResult:
+        """Tell of a file what is news about it. Returns the result as it is."""
+        from rowferry.notices import kinds
+
+        feed = self.settings.feeds.get(result.feed or "")
+        if feed is not None and feed.notify and result.feed is not None:
+            if result.status == "quarantined":
+                self.notices.tell_change(kinds.file_quarantined(result.feed, result.file, result.status, result.reason or ""), feed.notify)
+            elif result.status == "loaded":
+                self.notices.tell_change(kinds.file_loaded(result.feed, result.file, result.rows), feed.notify)
+        return result
 
     def sweep(self) -> dict[str, int]:
         """Start again what an event missed or a crash left behind; how much of each kind.
 
         Chunks and receipts are announced anew, so that the platform hands them to their own functions.
         """
-        found = {"runs": 0, "chunks": 0, "relays": self.sweeper.forget_relays(), "notices": self.notices.finish()}
+        found = {"runs": 0, "chunks": 0, "files": 0, "relays": self.sweeper.forget_relays()}
+        if self.settings.feeds and self.settings.exports is not None:
+            found["files"] = len(self.load_missed(LEFT_ALONE))
+        self.tell_late_feeds()
+        found["notices"] = self.notices.finish()
         for run in self.sweeper.open_runs(self.settings.syncs):
             found["runs"] += 1
             if run.manifest() is None:
@@ -302,26 +356,6 @@ class App:
 
     def check_alert(self, name: str) -> Look:
         """Look at the alert once and tell what is news. Raises `UsageError` when there is no such alert."""
-        from rowferry.alerts.check import Alerts
-
-        if name not in self.settings.alerts:
-            raise UsageError(unknown("alert", name, self.settings.alerts))
-        return Alerts(self.warehouse, self.state, self.notices, self.clock).check(name, self.settings.alerts[name])
-
-    @cached_property
-    def relay(self) -> Relay:
-        """Takes webhooks in."""
-        from rowferry.webhooks.hook import hooks_of
-        from rowferry.webhooks.relay import Relay
-
-        hooks = {name: hook.resolved(self.resolve_secret) for name, hook in self.settings.webhooks.items()}
-        return Relay(hooks_of(hooks), self.outbox, self.state, self.clock, self._idempotency)
-
-    def _idempotency(self, name: str, action: str) -> str | None:
-        return destinations.find(self.settings.destinations[name].vendor).actions[action].idempotency
-
-    def check_alert(self, name: str) -> Look:
-        """Look at one alert, and tell of it when its state has changed. Raises `UsageError` when there is none."""
         from rowferry.alerts.check import Alerts
 
         if name not in self.settings.alerts:

@@ -27,10 +27,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 class _Session:
     """One command's settings, app and way of answering."""
 
-    def __init__(self, config: Path | None, as_json: bool) -> None:
+    def __init__(self, config: Path | None, as_json: bool, sandbox: bool = False) -> None:
         from rowferry.console.terminal import Terminal
 
-        self.config, self.terminal = config, Terminal(as_json)
+        self.config, self.terminal, self.sandbox = config, Terminal(as_json), sandbox
 
     def run(self, work: Callable[[Any], int]) -> NoReturn:
         """Do the work with an app for the settings, and end with its exit code. What goes wrong is said
@@ -55,7 +55,12 @@ class _Session:
         from rowferry.owner import Owner
         from rowferry.settings.file import read_settings
 
-        with App(read_settings(self.config), owner=Owner.process()) as app, self.terminal.progress() as progress:
+        settings, resolve = read_settings(self.config), None
+        if self.sandbox:
+            from rowferry.console.sandbox import made_up_secrets, sandboxed
+
+            settings, resolve = sandboxed(settings), made_up_secrets()
+        with App(settings, owner=Owner.process(), resolve_secret=resolve) as app, self.terminal.progress() as progress:
             return work(Machine(app, progress))
 
 
@@ -165,8 +170,8 @@ def serve(
     """Run all functions here: load files as they land, keep every timer, deliver, serve page and webhooks."""
     from rowferry.console.serving import serve as serve_forever
 
-    session = _Session(config, as_json=False)
-    session.run(lambda machine: serve_forever(machine, port, sandbox=sandbox))
+    session = _Session(config, as_json=False, sandbox=sandbox)
+    session.run(lambda machine: serve_forever(machine, port, say=session.terminal.say))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
-from rowferry.app import App
+from rowferry.app import App, unknown
 from rowferry.delivery import claim
 from rowferry.delivery.chunk import OUTBOX, ChunkName
 from rowferry.delivery.outbox import URGENT
 from rowferry.delivery.runs import Run, RunResult
-from rowferry.errors import SourceError, TryLater
+from rowferry.errors import SourceError, TryLater, UsageError
 from rowferry.loads.result import LoadResult
 from rowferry.syncs.preview import Preview, preview
 from rowferry.syncs.resolve import DeadLetters
@@ -99,10 +101,89 @@ class Machine:
                 done += 1
         return done
 
-    def load_new(self) -> list[LoadResult]:
-        """Load every file of the exports store that is not in the ledger yet."""
+    def load(self, files: Sequence[Path], feed: str | None = None) -> list[LoadResult]:
+        """Load local files, each exactly once; those outside the exports store are copied there first. Raises
+        `UsageError` when one of them does not exist, or belongs to no feed and none is named."""
+        from rowferry.loads.local import to_object
+
         try:
-            found = [self.app.load_export(listed.key) for listed in list(self.app.exports.list())]
-            return [result for result in found if result.status != "skipped"]
+            keys = [to_object(self.app.exports, file, feed) for file in files]
+            return [self.app.load_export(key, feed) for key in keys]
         finally:
             self.app.release()
+
+    def pull_due(self, name: str) -> object:
+        """Pull what is due of a report, and load it."""
+        raise UsageError(f"pulls.{name} can't be pulled yet")
+
+    def backfill(self, name: str, first: str, last: str) -> RunResult | list[LoadResult]:
+        """Run a sync over the rows of these days again, or a feed over its files. Raises `UsageError`."""
+        begin, end = _day(first), _day(last)
+        if end < begin:
+            raise UsageError(f"--to {last} is before --from {first}")
+        settings = self.app.settings
+        if name in settings.syncs:
+            if settings.syncs[name].cursor is None:
+                raise UsageError(f"{name} has no cursor, so its rows have no days; a backfill needs send: new")
+            upto = datetime.combine(end + timedelta(days=1), time(), UTC) - timedelta(microseconds=1)
+            return self.sync(name, window=(f"{begin} 00:00:00+00:00", upto.isoformat(sep=" ")))
+        if name in settings.feeds:
+            return self._backfill_feed(name, begin, end)
+        raise UsageError(unknown("sync or feed", name, {**settings.syncs, **settings.feeds}))
+
+    def _backfill_feed(self, name: str, begin: date, end: date) -> list[LoadResult]:
+        from rowferry.loads.backfill import files_between
+
+        try:
+            found = list(files_between(self.app.exports, name, self.app.settings.feeds[name], begin, end))
+            return [self.app.load_export(file.key, name) for file in found]
+        finally:
+            self.app.release()
+
+    def load_new_and_follow(self) -> None:
+        """Load what is new, and start the syncs that come after the feeds whose files were loaded."""
+        loaded = {result.feed for result in self.load_new() if result.status == "loaded"}
+        for name, sync in self.app.settings.syncs.items():
+            if loaded & set(sync.after):
+                self.sync(name)
+
+    def sweep(self) -> None:
+        """Go on with runs that were left open, and look at everything that waits."""
+        for run in list(self.app.sweeper.open_runs(self.app.settings.syncs)):
+            if not claim.is_held(self.app.state, f"sync/{run.sync}", self.app.owner, self.app.clock):
+                self.sync(run.sync)
+        self.app.sweeper.forget_relays()
+        self.app.tell_late_feeds()
+        self.app.notices.finish()
+
+    def status(self) -> dict[str, list[dict[str, Any]]]:
+        """What ran, what is late and what was rejected, as `rowferry status --json` prints it."""
+        from rowferry.syncs.status import dead_letters, feeds, latest_runs, loads
+
+        warehouse = self.app.warehouse
+        try:
+            return {
+                "feeds": feeds(warehouse),
+                "loads": loads(warehouse),
+                "runs": latest_runs(self.app.state, warehouse, self.app.settings.syncs),
+                "dead_letters": dead_letters(warehouse),
+                "late": [due.to_dict() for due in self.app.late_feeds()],
+            }
+        finally:
+            self.app.release()
+
+    def load_new(self) -> list[LoadResult]:
+        """Load every file of the exports store that is not in the ledger yet."""
+        if self.app.settings.exports is None or not self.app.settings.feeds:
+            return []
+        try:
+            return self.app.load_missed()
+        finally:
+            self.app.release()
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no day; expected one such as 2026-01-31") from None

@@ -11,6 +11,7 @@ from rowferry.syncs import tables
 from rowferry.warehouse.port import Warehouse
 
 _SHOWN = 50
+_LOADS = "rowferry.loads"
 
 
 def latest_runs(store: Store, warehouse: Warehouse, syncs: Iterable[str]) -> list[dict[str, Any]]:
@@ -38,3 +39,28 @@ def dead_letters(warehouse: Warehouse) -> list[dict[str, Any]]:
         f" GROUP BY sync, destination, code ORDER BY letters DESC LIMIT {_SHOWN}"
     )
     return [{**row, "rows": row.pop("letters"), "since": row["since"].isoformat()} for row in warehouse.query(sql)]
+
+
+def loads(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """The last files of the ledger, newest first."""
+    if warehouse.columns(_LOADS) is None:
+        return []
+    names = "file, feed, status, table_name, row_count, rejected_rows, rejected_cells, reason, loaded_at"
+    found = warehouse.query(f"SELECT {names} FROM {warehouse.quote(_LOADS)} ORDER BY loaded_at DESC LIMIT {_SHOWN}")
+    return [{**_renamed(row), "loaded_at": row["loaded_at"].isoformat()} for row in found]
+
+
+def feeds(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """Each feed's tables: how many files and rows, and when the last came."""
+    if warehouse.columns(_LOADS) is None:
+        return []
+    sql = (
+        "SELECT feed, table_name, COUNT(*) AS files, SUM(row_count) AS row_count, MAX(loaded_at) AS last_loaded_at"
+        f" FROM {warehouse.quote(_LOADS)} WHERE status = 'loaded' AND feed IS NOT NULL GROUP BY feed, table_name ORDER BY feed, table_name"
+    )
+    return [{**_renamed(row), "last_loaded_at": row["last_loaded_at"].isoformat()} for row in warehouse.query(sql)]
+
+
+def _renamed(row: dict[str, Any]) -> dict[str, Any]:
+    """The words people know: `table` and `rows` can't be columns' names in every warehouse."""
+    return {{"table_name": "table", "row_count": "rows"}.get(name, name): value for name, value in row.items()}

@@ -1,0 +1,60 @@
+"""`rowferry check`: the settings against themselves, against sample files, and against the vendors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rowferry.console.terminal import Terminal
+from rowferry.errors import Problem, RowferryError, SettingsError
+
+
+def check(config: Path | None, terminal: Terminal, *, live: bool = False, files: Sequence[Path] = ()) -> int:
+    """Print every problem; the exit code is 0 when there is none, else 2 (1 when only a vendor refuses us)."""
+    from rowferry.settings import check as checks
+    from rowferry.settings.file import read_settings
+
+    try:
+        settings = read_settings(config)
+        problems = checks.check(settings, os.environ)
+    except SettingsError as error:
+        problems, settings = list(error.problems), None
+    code = 2 if problems else 0
+    if settings is not None and not problems and live:
+        problems = list(_refusals(settings))
+        code = 1 if problems else 0
+    if terminal.as_json:
+        terminal.document({"ok": not problems, "problems": [{"path": p.path, "problem": p.problem, "hint": p.hint} for p in problems]})
+        return code
+    for problem in problems:
+        terminal.line(f"{problem.path}: {problem.problem}" if problem.path else problem.problem)
+        if problem.hint:
+            terminal.line(f"    {problem.hint}")
+    if settings is not None and files:
+        from rowferry.console.samples import describe
+
+        for file in files:
+            for line in describe(settings.feeds, file):
+                terminal.line(line)
+    terminal.line(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}" if problems else "the settings are good")
+    return code
+
+
+def _refusals(settings: object) -> Iterator[Problem]:
+    from rowferry.app import App
+    from rowferry.http import NoAnswer
+    from rowferry.settings.model import Settings
+
+    assert isinstance(settings, Settings)
+    with App(settings) as app:
+        for name in settings.destinations:
+            try:
+                account = app.account(name)
+                response = account.client.send(account.destination.probe(account.settings), account.settings.timeout)
+            except (NoAnswer, RowferryError) as error:
+                yield Problem(f"destinations.{name}", str(error))
+                continue
+            reason = account.destination.read_probe(response)
+            if reason is not None:
+                yield Problem(f"destinations.{name}", reason, "check the key, its permissions and the region or base_url")
