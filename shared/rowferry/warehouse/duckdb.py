@@ -22,14 +22,16 @@ from rowferry.warehouse.duckdb_csv import as_utf8, check_gzip, complaints, local
 from rowferry.warehouse.duckdb_dialect import translate
 from rowferry.warehouse.duckdb_errors import is_conflict, meaning, translated
 from rowferry.warehouse.duckdb_file import DuckDbFile
-from rowferry.warehouse.duckdb_rows import select_lines, write_lines
-from rowferry.warehouse.duckdb_types import from_duckdb, quote_identifier, to_duckdb
-from rowferry.warehouse.duckdb_values import read_rows, to_parameter
+from rowferry.warehouse.duckdb_rows import select_lines
+from rowferry.warehouse.duckdb_types import from_duckdb, quote_identifier, to_duckdb, to_parameter
+from rowferry.warehouse.lines import lines
 from rowferry.warehouse.names import STAGING_LIFE, is_own, split_table
 from rowferry.warehouse.port import CsvFile, LoadSource, Params, TableShape
 from rowferry.warehouse.types import ColumnType, parse_type
+from rowferry.warehouse.values import read_rows
 
 _FETCH_ROWS = 2000
+_BUFFER_BYTES = 1024 * 1024
 _TRIES = 20
 _PAUSE_SECONDS = 0.05
 _OWN_SCHEMA = "CREATE SCHEMA IF NOT EXISTS rowferry"
@@ -125,7 +127,8 @@ class DuckDbWarehouse:
         """Replace `table` with `rows`; they pass through a file beside the database, so memory stays flat."""
         kinds = {name: parse_type(kind) for name, kind in columns.items()}
         with self._temp_file(".ndjson") as path:
-            write_lines(path, kinds, rows)
+            with path.open("wb", buffering=_BUFFER_BYTES) as file:
+                file.writelines(lines(kinds, rows))
             select = select_lines(path, kinds)
             return self._write(lambda cursor: self._replace(cursor, table, select))
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import duckdb
 from isal import igzip, igzip_lib
 
+from rowferry.warehouse.duckdb_types import quote_text
 from rowferry.warehouse.names import quote_column
 from rowferry.warehouse.port import CsvFile, LoadFailed, LoadSource, WarehouseError
 
@@ -97,21 +98,21 @@ def select_csv(path: Path, compression: str | None, shape: CsvFile) -> str:
     for name in shape.columns:
         quote_column(name)
     options = {
-        "columns": "{" + ", ".join(f"{_text(name)}: 'VARCHAR'" for name in shape.columns) + "}",
+        "columns": "{" + ", ".join(f"{quote_text(name)}: 'VARCHAR'" for name in shape.columns) + "}",
         "auto_detect": "false",
         "header": "false",
         "skip": str(shape.skip_lines),
-        "delim": _text(shape.delimiter),
-        "quote": _text(shape.quote),
-        "escape": _text(shape.quote),
+        "delim": quote_text(shape.delimiter),
+        "quote": quote_text(shape.quote),
+        "escape": quote_text(shape.quote),
         "nullstr": "''",
         "allow_quoted_nulls": "false",
         "strict_mode": "true",
         "null_padding": "false",
         "max_line_size": str(LINE_BYTES),
-        "compression": _text(compression or "none"),
+        "compression": quote_text(compression or "none"),
     }
-    return f"SELECT * FROM read_csv({_text(str(path))}, {', '.join(f'{name} = {value}' for name, value in options.items())})"
+    return f"SELECT * FROM read_csv({quote_text(str(path))}, {', '.join(f'{name} = {value}' for name, value in options.items())})"
 
 
 @contextmanager
@@ -152,9 +153,3 @@ _SIGNS = {
 def _where(text: str) -> str:
     line = _LINE.search(text)
     return f"line {line[1]}: " if line else ""
-
-
-def _text(value: str) -> str:
-    if "\x00" in value:
-        raise WarehouseError("a NUL can't stand in a CSV option")
-    return "'" + value.replace("'", "''") + "'"

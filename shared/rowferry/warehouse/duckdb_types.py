@@ -1,7 +1,8 @@
-"""Column types both ways between BigQuery and DuckDB."""
+"""Column types both ways between BigQuery and DuckDB, and values as its driver binds them."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from rowferry.warehouse.port import WarehouseError
@@ -74,6 +75,22 @@ def from_duckdb(kind: Any) -> ColumnType:
     raise WarehouseError(f"a column of DuckDB's type {kind} has no counterpart in BigQuery; cast it")
 
 
+def to_parameter(kind: ColumnType, value: Any) -> Any:
+    """A value as the driver binds it."""
+    if value is None:
+        return None
+    if kind.element is not None:
+        return [to_parameter(kind.element, item) for item in value]
+    if kind.kind == "STRUCT":
+        return {name: to_parameter(part, value.get(name)) for name, part in kind.fields}
+    return json.dumps(value) if kind.kind == "JSON" else value
+
+
 def quote_identifier(name: str) -> str:
     """A name in DuckDB's own quotes."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(value: str) -> str:
+    """A text constant in DuckDB's quotes."""
+    return "'" + value.replace("'", "''") + "'"

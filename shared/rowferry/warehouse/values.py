@@ -1,9 +1,9 @@
-"""Values both ways between DuckDB's driver and the port."""
+"""Values as engines hand them out, turned into the port's."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Context, Decimal
 from typing import Any
@@ -17,17 +17,20 @@ _ONE = Decimal(1)
 _ALL_DIGITS = Context(prec=80)  # the default one would round to 28
 
 
-def reader(kind: ColumnType) -> Reader | None:
-    """What turns the driver's value into the port's; None where the driver's is right as it is."""
+def reader(kind: ColumnType, more: Mapping[str, Reader] | None = None) -> Reader | None:
+    """What turns an engine's value into the port's; None where it is right as it is.
+
+    `more` has readers of simple types for an engine that hands them out in another form.
+    """
     if kind.element is not None:
-        return _array_reader(reader(kind.element))
+        return _array_reader(reader(kind.element, more))
     if kind.kind == "STRUCT":
-        return _struct_reader(kind)
-    return _READERS.get(kind.kind)
+        return _struct_reader({name: read for name, part in kind.fields if (read := reader(part, more))})
+    return (more or {}).get(kind.kind) or _READERS.get(kind.kind)
 
 
 def read_rows(rows: Sequence[tuple[Any, ...]], kinds: Sequence[ColumnType]) -> Iterable[tuple[Any, ...]]:
-    """The driver's rows with the port's values."""
+    """The engine's rows with the port's values."""
     turned = [(at, read) for at, kind in enumerate(kinds) if (read := reader(kind))]
     if not turned or not rows:
         return rows
@@ -47,8 +50,7 @@ def _array_reader(read: Reader | None) -> Reader:
     return array
 
 
-def _struct_reader(kind: ColumnType) -> Reader | None:
-    turned = {name: read for name, part in kind.fields if (read := reader(part))}
+def _struct_reader(turned: Mapping[str, Reader]) -> Reader | None:
     if not turned:
         return None
 
@@ -85,14 +87,3 @@ def read_json(text: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return json.loads(text)
-
-
-def to_parameter(kind: ColumnType, value: Any) -> Any:
-    """A value as the driver binds it."""
-    if value is None:
-        return None
-    if kind.element is not None:
-        return [to_parameter(kind.element, item) for item in value]
-    if kind.kind == "STRUCT":
-        return {name: to_parameter(part, value.get(name)) for name, part in kind.fields}
-    return json.dumps(value) if kind.kind == "JSON" else value
