@@ -8,4 +8,5 @@ from rowferry import edge
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> str:  # noqa: ARG001 (the platform's signature)
-    return edge.app().check_alert(str(event.get("alert", ""))).state
+    with edge.call() as app:
+        return app.check_alert(str(event.get("alert", ""))).state

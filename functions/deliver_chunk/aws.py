@@ -13,9 +13,12 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 def deliver(record: SQSRecord, lambda_context: LambdaContext) -> None:
     app = edge.app()
-    for key in edge.keys_of_message(record.body, app.state):
+
+    def deliver_one(key: str) -> None:
         found = app.deliver_chunk(key, lambda: edge.seconds_left(lambda_context.get_remaining_time_in_millis()))
         edge.after_delivery(key, found)
+
+    edge.each(edge.keys_of_message(record.body, app.state), deliver_one)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:

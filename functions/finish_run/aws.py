@@ -12,9 +12,8 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 
 def finish(record: SQSRecord) -> None:
-    app = edge.app()
-    for key in edge.keys_of_message(record.body, app.state):
-        app.finish_run(key)
+    with edge.call() as app:
+        edge.each(edge.keys_of_message(record.body, app.state), app.finish_run)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:

@@ -8,6 +8,6 @@ from rowferry import edge
 
 @functions_framework.cloud_event
 def finish_run(event: CloudEvent) -> None:
-    app = edge.app()
-    for key in edge.keys_of_event(event.data, app.state):
-        app.finish_run(key)
+    with edge.call() as app:
+        for key in edge.keys_of_event(event.data, app.state):
+            app.finish_run(key)

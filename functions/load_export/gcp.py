@@ -8,6 +8,6 @@ from rowferry import edge
 
 @functions_framework.cloud_event
 def load_export(event: CloudEvent) -> None:
-    app = edge.app()
-    for key in edge.keys_of_event(event.data, app.exports):
-        edge.after_load(app.load_export(key))
+    with edge.call() as app:
+        for key in edge.keys_of_event(event.data, app.exports):
+            edge.after_load(app.load_export(key))

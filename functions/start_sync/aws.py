@@ -8,8 +8,9 @@ from rowferry import edge
 from rowferry.delivery.claim import Held
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> str:  # noqa: ARG001 (the platform's signature)
-    try:
-        return edge.app().start_sync(str(event.get("sync", ""))).status
-    except Held:
-        return "held"  # the one that holds it does the work
+def handler(event: dict[str, Any], context: LambdaContext) -> str:
+    with edge.call() as app:
+        try:
+            return app.start_sync(str(event.get("sync", ""))).status
+        except Held:
+            return "held"  # the one that holds it does the work

@@ -8,4 +8,5 @@ from rowferry import edge
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> str:  # noqa: ARG001 (the platform's signature)
-    return str(edge.app().sweep())
+    with edge.call() as app:
+        return str(app.sweep())

@@ -8,4 +8,5 @@ from rowferry import edge
 
 @functions_framework.http
 def sweep(request: Request) -> tuple[str, int]:  # noqa: ARG001 (the platform's signature)
-    return str(edge.app().sweep()), 200
+    with edge.call() as app:
+        return str(app.sweep()), 200

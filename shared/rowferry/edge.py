@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 from rowferry.app import App
-from rowferry.errors import TryLater
+from rowferry.errors import RowferryError, TryLater
 from rowferry.events import gcs_object, key_in, s3_objects
 from rowferry.settings.file import read_settings
 from rowferry.stores.port import Store
@@ -34,6 +36,16 @@ def app() -> App:
     return App(read_settings())
 
 
+@contextmanager
+def call() -> Iterator[App]:
+    """The app for one call. After it, the instance may be frozen for hours: it keeps nothing that others wait for."""
+    found = app()
+    try:
+        yield found
+    finally:
+        found.release()
+
+
 def keys_of_event(data: Mapping[str, Any], store: Store) -> list[str]:
     """The key in `store` that a GCP event tells of; none for events about something else."""
     found = gcs_object(data)
@@ -44,6 +56,18 @@ def keys_of_event(data: Mapping[str, Any], store: Store) -> list[str]:
 def keys_of_message(body: str, store: Store) -> list[str]:
     """The keys in `store` that an SQS message tells of."""
     return [key for bucket, name in s3_objects(body) if (key := key_in(store.url, bucket, name)) is not None]
+
+
+def each(keys: Iterable[str], work: Callable[[str], object]) -> None:
+    """Do the work for every key, then raise the first failure: an object in trouble holds no other up."""
+    failures = []
+    for key in keys:
+        try:
+            work(key)
+        except RowferryError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 def seconds_left(milliseconds: float) -> float:
