@@ -11,6 +11,7 @@ from rowferry.delivery.claim import Held
 def handler(event: dict[str, Any], context: LambdaContext) -> str:
     with edge.call() as app:
         try:
-            return app.start_sync(str(event.get("sync", ""))).status
+            left = context.get_remaining_time_in_millis
+            return app.start_sync(str(event.get("sync", "")), lambda: edge.seconds_left(left())).status
         except Held:
             return "held"  # the one that holds it does the work

@@ -15,6 +15,7 @@ LIFE_SECONDS = float(os.environ.get("ROWFERRY_TIMEOUT_SECONDS", "840"))  # the f
 @functions_framework.http
 def start_sync(request: Request) -> tuple[str, int]:
     name = str((request.get_json(silent=True) or {}).get("sync", ""))
+    ends_at = time.monotonic() + LIFE_SECONDS
     with edge.call() as app:
         if name not in app.settings.syncs:
             return 'expected {"sync": name} with a sync of the settings', 400

@@ -7,7 +7,7 @@ a step first needs them, and imported then, so that each function's cold start p
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
@@ -24,6 +24,7 @@ from rowferry.stores.port import Store
 
 if TYPE_CHECKING:
     from rowferry.alerts.check import Look
+    from rowferry.databases.database import Database
     from rowferry.delivery.account import Account
     from rowferry.delivery.chunk import ChunkName
     from rowferry.delivery.deliver import Delivery
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from rowferry.secrets import Resolve
     from rowferry.syncs.finish import Finisher
     from rowferry.syncs.resolve import Resolver
+    from rowferry.syncs.source import DatabaseSource
     from rowferry.syncs.start import Starter
     from rowferry.syncs.sweep import Sweeper
     from rowferry.warehouse.port import Warehouse
@@ -72,6 +74,7 @@ class App:
         self._base = base or Path()
         self._environment = environment
         self._accounts: dict[str, Account] = {}
+        self._databases: dict[str, Database] = {}
         self._resolve_secret = resolve_secret
 
     # ── What it is made of ──────────────────────────────────────────────────────────────────
@@ -161,7 +164,30 @@ class App:
             raise UsageError(unknown("sync", name, self.settings.syncs))
         sync = self.settings.syncs[name]
         settings = self._destination(sync.to)
-        return Resolver(name, sync, destinations.find(settings.vendor), settings, self.warehouse)
+        source = self._source(name) if sync.model.database is not None else None
+        return Resolver(name, sync, destinations.find(settings.vendor), settings, self.warehouse, source)
+
+    def _source(self, name: str) -> DatabaseSource:
+        from rowferry.syncs.source import DatabaseSource
+
+        sync = self.settings.syncs[name]
+        return DatabaseSource(sync, self.database(str(sync.model.database)), self.warehouse)
+
+    def database(self, name: str) -> Database:
+        """The database `name`. Raises `UsageError` when there is none, or its driver is not installed."""
+        if name not in self._databases:
+            try:
+                from rowferry.databases.database import Database
+            except ImportError:
+                raise UsageError(f"databases.{name} needs SQLAlchemy; install rowferry[sql]") from None
+            if name not in self.settings.databases:
+                raise UsageError(unknown("database", name, self.settings.databases))
+            settings = self.settings.databases[name].resolved(self.resolve_secret)
+            self._databases[name] = Database(name, settings.url.reveal(), page_rows=settings.page_rows, timeout_seconds=settings.timeout)
+        return self._databases[name]
+
+    def _mark(self, sync: str, keys: Iterator[Sequence[Any]]) -> None:
+        self._source(sync).mark(keys, self.clock.now())
 
     @property
     def starter(self) -> Starter:
@@ -175,7 +201,7 @@ class App:
         """Closes runs."""
         from rowferry.syncs.finish import Finisher
 
-        return Finisher(self.state, self.warehouse, self.clock)
+        return Finisher(self.state, self.warehouse, self.clock, self._mark)
 
     @contextmanager
     def claimed(self, name: str) -> Iterator[None]:
@@ -185,7 +211,7 @@ class App:
         with claim.renewing(claim.take(self.state, name, self.owner, self.clock)):
             yield
 
-    def start_sync(self, name: str) -> RunResult:
+    def start_sync(self, name: str, left_seconds: Callable[[], float] = forever) -> RunResult:
         """Start a run of the sync, or go on planning an open one, and return how it stands.
 
         A run that has nothing to send is closed here. Raises `claim.Held` when another function is
@@ -196,7 +222,7 @@ class App:
         resolver = self.resolver(name)
         with self.claimed(f"sync/{name}"):
             try:
-                run = self.starter.start(name, resolver.outline)
+                run = self.starter.start(name, resolver.outline, left_seconds=left_seconds)
             except SourceError as error:
                 return self.after_run(self.fail_latest(name, str(error)))
             manifest = run.manifest()
@@ -382,6 +408,8 @@ class App:
         self.release()
         for account in self._accounts.values():
             account.client.close()
+        for database in self._databases.values():
+            database.close()
         for store in ("state", "exports"):
             if store in self.__dict__:
                 getattr(self, store).close()

@@ -84,6 +84,10 @@ class Due:
     last_at: datetime | None
     is_late: bool
 
+    def to_dict(self) -> dict[str, str | None]:
+        """As `rowferry status` shows it."""
+        return {"feed": self.feed, "due_at": self.due_at.isoformat(), "last_at": self.last_at.isoformat() if self.last_at else None}
+
 
 def due(feeds: Mapping[str, Feed], ledger: Ledger, now: datetime) -> list[Due]:
     """How every feed with an `expect` stands. Something counts as come when a file of it was loaded."""

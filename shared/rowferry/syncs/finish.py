@@ -9,7 +9,7 @@ of a vendor's answer: rows without receipts keep the run open.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,11 +30,12 @@ from rowferry.warehouse.statements import render, split
 
 @dataclass(frozen=True, slots=True)
 class Finisher:
-    """Closes runs."""
+    """Closes runs. `mark(sync, keys)` sets the marks of a queue's rows in their database."""
 
     store: Store
     warehouse: Warehouse
     clock: Clock
+    mark: Callable[[str, Iterator[Sequence[Any]]], None]
 
     def finish(self, run: Run) -> RunResult:
         """Close the run if nothing is pending; else leave it. Returns how it stands now."""
@@ -51,6 +52,8 @@ class Finisher:
             )
         outline = Outline.from_dict(run.read("outline") or {})
         self._commit(run, manifest, outline, totals)
+        if outline.mode == "queue":
+            self.mark(run.sync, self._keys(outline))
         run.put("closed", self._closed(run, manifest, totals).to_dict())
         self._clear(run)
         return run.result()
@@ -98,6 +101,13 @@ class Finisher:
         statements = self._statements(outline, manifest, names)
         self.warehouse.apply(statements, self._params(run, manifest, outline, totals), once=f"finish/{run.sync}/{run.run}")
         self.warehouse.drop(rejected)
+
+    def _keys(self, outline: Outline) -> Iterator[Sequence[Any]]:
+        """The keys of all rows of the run, column by column; every one of them has its outcome."""
+        names = [name for name, _ in outline.plan.columns]
+        columns = ", ".join(f"c_{names.index(name)}" for name in outline.plan.key_columns)
+        found = self.warehouse.query(f"SELECT {columns} FROM {self.warehouse.quote(outline.run_table)} WHERE op = 'create'")
+        return (tuple(row.values()) for row in found)
 
     def _rejected_rows(self, run: Run) -> Iterator[dict[str, Any]]:
         for receipts in run.receipts():

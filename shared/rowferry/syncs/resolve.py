@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rowferry.destinations.port import Destination
 from rowferry.errors import SourceError
@@ -13,8 +12,11 @@ from rowferry.settings.sync import Sync
 from rowferry.syncs import statements
 from rowferry.syncs.cursor import reached
 from rowferry.syncs.outline import Outline
-from rowferry.syncs.shape import BACKFILL_LANE, Shape, resolve
+from rowferry.syncs.shape import BACKFILL_LANE, Shape, resolve, sent_table, source_table
 from rowferry.warehouse.port import Warehouse, WarehouseError
+
+if TYPE_CHECKING:
+    from rowferry.syncs.source import DatabaseSource
 
 CHUNK_ROWS = 50_000  # at most: a chunk's rows, then, take some 10 MB while it is written
 _CHUNK_SECONDS = 240  # a chunk should take a worker about this long, well inside a function's life
@@ -39,15 +41,14 @@ class DeadLetters:
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """Resolves one sync. `settings` are the destination's; `fetch(run)` copies a database model's rows
-    into the warehouse for the run and gives the table's name."""
+    """Resolves one sync. `settings` are the destination's; `source` is there for a model in a database."""
 
     name: str
     sync: Sync
     destination: Destination[Any]
     settings: Any
     warehouse: Warehouse
-    fetch: Callable[[str], str] | None = None
+    source: DatabaseSource | None = None
 
     def outline(self, run: str, at: datetime, *, replay: DeadLetters | None = None, window: tuple[str, str] | None = None) -> Outline:
         """What a run that starts now will do. Raises `SourceError` when the model can't be read.
@@ -55,21 +56,31 @@ class Resolver:
         With `replay` only these dead letters are sent again; `window` the first
         and last cursor of a backfill.
         """
-        model, described = self._model(run)
+        model, described = self._model(run, window, replay is not None)
         shape = resolve(self.name, self.sync, self.destination, self.settings, self._columns(model), described)
         if self.sync.send in ("changed", "audience"):
             return self._keyed(shape, run, model, replay)
         return self._unkeyed(shape, run, at, model, replay, window)
 
-    def _model(self, run: str) -> tuple[str, str]:
+    def _model(self, run: str, window: tuple[str, str] | None, is_replay: bool) -> tuple[str, str]:
         model = self.sync.model
         if model.database is not None:
-            if self.fetch is None:
-                raise SourceError(f"syncs.{self.name}: the model is in a database, which needs the extra rowferry[sql]")
-            return f"SELECT * FROM {self.warehouse.quote(self.fetch(run))}", f"the model in {model.database}"
+            return f"SELECT * FROM {self.warehouse.quote(self._copy(run, window, is_replay))}", f"the model in {model.database}"
         if model.table is not None:
             return f"SELECT * FROM {self.warehouse.quote(model.table)}", f"the table {model.table}"
         return str(model.sql).strip().rstrip(";"), "the model's statement"
+
+    def _copy(self, run: str, window: tuple[str, str] | None, is_replay: bool) -> str:
+        """The database's rows as a table of the warehouse; with a cursor only those that can be new."""
+        if self.source is None:
+            raise SourceError(f"syncs.{self.name}: the model is in a database, which needs the extra rowferry[sql]")
+        table, above, kind = source_table(self.name, run), None, None
+        if self.sync.cursor is not None and not is_replay:
+            sent = sent_table(self.name, self.sync.to)
+            above = window[0] if window else reached(self.warehouse, sent)
+            kind = (self.warehouse.columns(sent) or {}).get("row_cursor")
+        self.source.copy(table, above if kind else None, kind)
+        return table
 
     def _columns(self, model: str) -> dict[str, str]:
         try:
@@ -97,7 +108,7 @@ class Resolver:
             notify=sync.notify,
             notify_rejected_percent=sync.notify_rejected_percent,
             remove_action=self.destination.remove_action if deletes else None,
-            source_table=shape.source_table(run) if sync.model.database else None,
+            source_table=source_table(self.name, run) if sync.model.database else None,
         )
 
     def _unkeyed(
@@ -132,11 +143,11 @@ class Resolver:
             guards={**_NO_GUARDS, "min_rows": sync.guards.min_rows} if replay is None and window is None else _NO_GUARDS,
             notify=sync.notify,
             notify_rejected_percent=sync.notify_rejected_percent,
-            sent_table=shape.sent_table if cursor_type else None,
+            sent_table=sent_table(self.name, self.sync.to) if cursor_type else None,
             cursor_type=cursor_type,
             lag_seconds=sync.lag,
             moves_cursor=cursor_type is not None and replay is None and window is None,
-            source_table=shape.source_table(run) if sync.model.database else None,
+            source_table=source_table(self.name, run) if sync.model.database else None,
         )
 
     def _window(self, shape: Shape, at: datetime, window: tuple[str, str] | None, *, is_replay: bool) -> tuple[str | None, str, str | None]:
@@ -153,7 +164,7 @@ class Resolver:
             return window[0], window[1], kind
         if is_replay:
             return None, top, kind
-        return reached(self.warehouse, shape.sent_table), top, kind
+        return reached(self.warehouse, sent_table(self.name, self.sync.to)), top, kind
 
     def _params(self, replay: DeadLetters | None) -> dict[str, tuple[str, str]]:
         own = {"sync": ("STRING", self.name), "destination": ("STRING", self.sync.to)}

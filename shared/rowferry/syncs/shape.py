@@ -59,23 +59,24 @@ class Shape:
         """Where the fingerprints of what the destination has accepted are kept."""
         return f"rowferry.{table_part('delivered', self.name, self.sync.to)}"
 
-    @property
-    def sent_table(self) -> str:
-        """Where `send: new` keeps the ids of rows at and above its cursor less the lag."""
-        return f"rowferry.{table_part('sent', self.name, self.sync.to)}"
-
     def run_table(self, run: str) -> str:
         """Where the rows of one run stand; it expires."""
         return f"rowferry.{table_part('run', self.name, run)}"
-
-    def source_table(self, run: str) -> str:
-        """Where the rows that came from a database stand for one run."""
-        return f"rowferry.{table_part('source', self.name, run)}"
 
     @property
     def dead_letters(self) -> str:
         """The table of all dead letters."""
         return "rowferry.dead_letters"
+
+
+def sent_table(sync: str, destination: str) -> str:
+    """Where `send: new` keeps the ids of rows at and above its cursor less the lag."""
+    return f"rowferry.{table_part('sent', sync, destination)}"
+
+
+def source_table(sync: str, run: str) -> str:
+    """Where the rows that came from a database stand for one run."""
+    return f"rowferry.{table_part('source', sync, run)}"
 
 
 def table_part(kind: str, *names: str) -> str:

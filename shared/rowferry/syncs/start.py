@@ -16,10 +16,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rowferry.clock import Clock
-from rowferry.delivery.chunk import Row, encode_row, write_chunk
+from rowferry.delivery.chunk import Row, chunk_name, encode_row, write_chunk
 from rowferry.delivery.plan import Plan
 from rowferry.delivery.runs import SHOWN_REJECTIONS, Head, Manifest, Run
-from rowferry.errors import UsageError
+from rowferry.errors import OutOfTime, UsageError
 from rowferry.stores.port import Store
 from rowferry.syncs import tables
 from rowferry.syncs.counts import Counts, known_rows, read_counts, read_rejections
@@ -28,6 +28,7 @@ from rowferry.syncs.outline import Outline
 from rowferry.warehouse.port import Warehouse
 
 RUN_TABLE_LIFE = timedelta(days=14)
+_CHUNK_SECONDS = 30.0  # writing a chunk takes a second or two; what a slow store may make of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +39,25 @@ class Starter:
     warehouse: Warehouse
     clock: Clock
 
-    def start(self, sync: str, outline_of: Callable[[str, datetime], Outline], *, accept: str | None = None) -> Run:
+    def start(
+        self,
+        sync: str,
+        outline_of: Callable[[str, datetime], Outline],
+        *,
+        accept: str | None = None,
+        left_seconds: Callable[[], float] = lambda: float("inf"),
+    ) -> Run:
         """The sync's run to work on: the open one if there is one, else a new one, planned up to its
         manifest, or refused. The caller holds the sync's claim.
 
         With `accept`, the refused run of that name goes on; raises `UsageError` when it is not the
-        latest one or was not refused.
+        latest one or was not refused. Raises `OutOfTime` when `left_seconds` do not suffice for the next
+        chunk: the next call goes on behind the last one.
         """
         run = self._current(sync, accept)
         run.go_on()
         if run.manifest() is None and not _is_refused(run):
-            self._plan(run, outline_of)
+            self._plan(run, outline_of, left_seconds)
         return run
 
     def _current(self, sync: str, accept: str | None) -> Run:
@@ -77,7 +86,7 @@ class Starter:
         run.put("accepted", {"at": self.clock.now().isoformat()})
         return run
 
-    def _plan(self, run: Run, outline_of: Callable[[str, datetime], Outline]) -> None:
+    def _plan(self, run: Run, outline_of: Callable[[str, datetime], Outline], left_seconds: Callable[[], float]) -> None:
         run.put("started", {"started_at": self.clock.now().isoformat()})
         started_at = datetime.fromisoformat((run.read("started") or {})["started_at"])
         if not run.has("outline"):
@@ -89,7 +98,7 @@ class Starter:
         if reason is not None and not run.has("accepted"):
             self._refuse(run, outline, counts, reason)
             return
-        chunks = self._write_chunks(outline, counts)
+        chunks = self._write_chunks(outline, counts, left_seconds)
         run.put_manifest(_manifest(run, outline, counts, chunks))
 
     def _refuse(self, run: Run, outline: Outline, counts: Counts, reason: str) -> None:
@@ -106,13 +115,16 @@ class Starter:
         }
         run.put("refused", body)
 
-    def _write_chunks(self, outline: Outline, counts: Counts) -> int:
+    def _write_chunks(self, outline: Outline, counts: Counts, left_seconds: Callable[[], float]) -> int:
         number = 0
         removal = replace(outline.plan, action=outline.remove_action) if outline.remove_action else outline.plan
         for plan, first, last in ((outline.plan, 1, counts.upserts), (removal, counts.upserts + 1, counts.to_send)):
             for start in range(first, last + 1, outline.chunk_rows):
                 end = min(last, start + outline.chunk_rows - 1)
-                write_chunk(self.store, plan, number, self._lines(outline, plan, start, end))
+                if self.store.head(chunk_name(plan, number).key) is None:
+                    if left_seconds() < _CHUNK_SECONDS:
+                        raise OutOfTime(f"{plan.sync}: {number} chunks are written; the next call goes on behind them")
+                    write_chunk(self.store, plan, number, self._lines(outline, plan, start, end))
                 number += 1
         return number
 

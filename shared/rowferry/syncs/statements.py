@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rowferry.mapping.mapping import Field
-from rowferry.syncs.shape import Shape
+from rowferry.syncs.shape import Shape, sent_table
 from rowferry.warehouse.names import quote_column
 from rowferry.warehouse.statements import Sql, render
 
@@ -52,7 +52,7 @@ def new_rows(
         columns=_columns(shape),
         cursor=cursor,
         bounded=bounded,
-        sent=quote(shape.sent_table),
+        sent=quote(sent_table(shape.name, shape.sync.to)),
         dead_letters=quote(shape.dead_letters),
         only_dead=only_dead,
         is_backfill=is_backfill,

@@ -1,0 +1,74 @@
+"""An outbox table in a SQL database: rows wait while their mark is NULL, and get it once they have their outcome.
+
+    take (rows with no mark, those that others hold locked left out) ─► send ─► outcome ─► mark
+
+A taken row belongs to the sync's open run, and a sync has one open run at a time (its claim is the
+lease), so no two workers ever take one row. The mark is set after the run's commit and before its close: a
+repeat sets it again to the same effect, and no row is marked ahead of a vendor's answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Boolean, DateTime, Integer, Select, Table, Update, and_, bindparam, select, update
+
+from rowferry.databases.database import Database
+from rowferry.errors import SourceError
+
+MOST_ROWS = 1_000_000  # of one run; the next takes the rest
+_MARK_ROWS = 500
+
+
+def take_statement(table: Table, key: Sequence[str], mark: str, most: int) -> Select[Any]:
+    """The rows that wait, in the order of their key. Rows that a producer still holds locked are left for the next run."""
+    statement = select(table).where(table.c[mark].is_(None)).order_by(*(table.c[name] for name in key)).limit(most)
+    # SQL Server has no FOR UPDATE; its hints say the same (learn.microsoft.com, "Table hints": UPDLOCK, READPAST).
+    return statement.with_for_update(skip_locked=True).with_hint(table, "WITH (UPDLOCK, READPAST)", "mssql")
+
+
+def mark_statement(table: Table, key: Sequence[str], mark: str) -> Update:
+    """Set the mark of one row, unless it is set; parameters `k_0`, `k_1` … and `mark_value`."""
+    same = and_(*(table.c[name] == bindparam(f"k_{place}") for place, name in enumerate(key)))
+    return update(table).where(same, table.c[mark].is_(None)).values({mark: bindparam("mark_value")})
+
+
+def take(database: Database, table_name: str, key: Sequence[str], mark: str, most: int = MOST_ROWS) -> Iterator[Mapping[str, Any]]:
+    """The rows that wait now. Raises `SourceError` for a missing column."""
+    table = _table(database, table_name, [*key, mark])
+    with database.connection() as connection:
+        options = {"stream_results": True, "yield_per": database.page_rows}
+        for row in connection.execution_options(**options).execute(take_statement(table, key, mark, most)).mappings():
+            yield dict(row)
+
+
+def mark_sent(database: Database, table_name: str, key: Sequence[str], mark: str, rows: Iterable[Sequence[Any]], at: datetime) -> None:
+    """Mark the rows with these keys, some hundred in each transaction; those that are marked already stay as they are."""
+    table = _table(database, table_name, [*key, mark])
+    statement, value = mark_statement(table, key, mark), _value(table, mark, at)
+    found = iter(rows)
+    while group := list(islice(found, _MARK_ROWS)):
+        values = [{**{f"k_{place}": part for place, part in enumerate(row)}, "mark_value": value} for row in group]
+        with database.connection() as connection:
+            connection.execute(statement, values)
+
+
+def _table(database: Database, name: str, columns: Sequence[str]) -> Table:
+    table = database.table(name)
+    for wanted in columns:
+        if wanted not in table.c:
+            raise SourceError(f"the table {name} of databases.{database.name} has no column {wanted!r}; it has {', '.join(table.c.keys())}")
+    return table
+
+
+def _value(table: Table, mark: str, at: datetime) -> Any:
+    """What a mark is, by its column's type: a time, else true or 1, else the time as text."""
+    kind = table.c[mark].type
+    if isinstance(kind, DateTime):
+        return at if kind.timezone else at.astimezone(UTC).replace(tzinfo=None)
+    if isinstance(kind, Boolean):
+        return True
+    return 1 if isinstance(kind, Integer) else at.isoformat()
