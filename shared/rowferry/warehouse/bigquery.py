@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from google.api_core import exceptions
 from google.cloud import bigquery  # noqa: TID251
@@ -32,6 +32,9 @@ from rowferry.warehouse.names import OWN, STAGING_LIFE, is_own, quote_column, sp
 from rowferry.warehouse.port import CsvFile, LoadSource, Param, Params, TableShape, WarehouseError
 from rowferry.warehouse.types import parse_type
 
+if TYPE_CHECKING:
+    from rowferry.settings.warehouse import Warehouse as Settings
+
 _PAGE_ROWS = 10_000
 _WINDOW_ROWS = 20_000
 _STORAGE_ROWS = 5_000  # fewer come faster as a page of REST than a read session is opened
@@ -42,6 +45,13 @@ _CALL = "rowferry_call"  # a label that tells our own job from one that somebody
 _ONCE: dict[str, Any] = {"retry": None, "timeout": CALL_TIMEOUT}  # trying again is the business of `Jobs`
 
 Ids = Mapping[str, Any]
+
+
+def open_bigquery(settings: Settings) -> BigQueryWarehouse:
+    """The warehouse of these settings."""
+    if settings.project is None:
+        raise ValueError("engine bigquery needs a project")
+    return BigQueryWarehouse(settings.project, location=settings.location, dataset=settings.dataset)
 
 
 class BigQueryWarehouse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,18 +11,24 @@ from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery  # noqa: TID251
 
+from rowferry.warehouse.bigquery_credentials import federated_credentials
+
+# Google's own variable for the address of an emulator; with the scheme: http://localhost:9050.
+EMULATOR = "BIGQUERY_EMULATOR_HOST"
+
 
 def make_client(project: str, location: str | None, endpoint: str | None) -> bigquery.Client:
-    """A client with the surroundings' credentials; without any for an endpoint over plain http (an emulator)."""
+    """A client signed in as the function's role on AWS, as the surroundings elsewhere, as nobody at a plain http endpoint."""
+    endpoint = endpoint or os.environ.get(EMULATOR)
     if endpoint is None:
-        return bigquery.Client(project=project, location=location)
+        return bigquery.Client(project=project, location=location, credentials=federated_credentials())
     credentials = AnonymousCredentials() if urlsplit(endpoint).scheme == "http" else None  # type: ignore[no-untyped-call]  # Google's
     return bigquery.Client(project=project, location=location, credentials=credentials, client_options=ClientOptions(api_endpoint=endpoint))
 
 
 def make_read_client() -> Any:
-    """A client of the Storage Read API, or None where its package (or Avro's) is not installed."""
-    if any(importlib.util.find_spec(name) is None for name in ("google.cloud.bigquery_storage", "fastavro")):
+    """A client of the Storage Read API; None where its package (or Avro's) is not installed, and beside an emulator."""
+    if EMULATOR in os.environ or any(importlib.util.find_spec(name) is None for name in ("google.cloud.bigquery_storage", "fastavro")):
         return None
     from google.cloud.bigquery_storage import BigQueryReadClient  # noqa: TID251 (as above)
 
