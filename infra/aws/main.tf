@@ -121,7 +121,6 @@ locals {
     POWERTOOLS_METRICS_NAMESPACE = var.name
   }
   google_environment = {
-    GOOGLE_CLOUD_PROJECT = module.settings.warehouse.project
     # Says where to exchange the function's AWS identity for a Google one: an address, no key.
     ROWFERRY_GOOGLE_CREDENTIALS = jsonencode(local.google_credentials)
   }

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rowferry.warehouse.bigquery_credentials import federated_credentials
 from support.needs import NEEDS, make_build, wanted_deployments, wanted_references
 from support.pipelines import write_pipelines
 from support.terraform import Resources, Terraform, need_plugins, of_type
@@ -138,11 +139,12 @@ def test_a_function_has_the_variables_it_needs(state: Resources) -> None:
         deployment = address.split('"')[1]
         function, destination = wanted_deployments()[deployment]
         wanted = {"ROWFERRY_CONFIG", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
-        wanted |= {"GOOGLE_CLOUD_PROJECT", "ROWFERRY_GOOGLE_CREDENTIALS"} if "warehouse" in NEEDS[function] else set()
+        wanted |= {"ROWFERRY_GOOGLE_CREDENTIALS"} if "warehouse" in NEEDS[function] else set()
         wanted |= wanted_references(function, destination, "env")
         variables = values["environment"][0]["variables"]
         assert set(variables) == wanted, deployment
         assert len(json.dumps(variables)) < 4096, "Lambda takes 4 KB of variables"
+        assert (federated_credentials(variables) is None) == ("warehouse" not in NEEDS[function])
 
 
 def test_secrets_are_made_empty_and_none_is_left_over(state: Resources) -> None:
