@@ -438,6 +438,18 @@ def test_snapshot_rows_are_a_window_in_order(warehouse: Warehouse, raw: str) -> 
     assert len(list(warehouse.snapshot_rows(f"{raw}.run", ["id"], 90, 500))) == 10
 
 
+def test_a_view_shows_what_it_selects_and_can_be_given_another_select(warehouse: Warehouse, raw: str) -> None:
+    """The same name shows another SELECT from then on; a table of that name is left alone."""
+    warehouse.create(f"{raw}.t", TableShape({"a": "INT64", "b": "STRING"}))
+    warehouse.apply([f"INSERT INTO {warehouse.quote(f'{raw}.t')} (a, b) VALUES (1, 'x')"], once=f"{raw} view")
+    for select, shown in (("a", {"a": 1}), ("b, a", {"b": "x", "a": 1})):
+        warehouse.replace_view(f"{raw}.v", f"SELECT {select} FROM {warehouse.quote(f'{raw}.t')}")
+        assert rows(warehouse, f"SELECT * FROM {warehouse.quote(f'{raw}.v')}") == [shown]
+    with pytest.raises(WarehouseError):
+        warehouse.replace_view(f"{raw}.t", "SELECT 1 AS a")
+    assert warehouse.columns(f"{raw}.t") == {"a": "INT64", "b": "STRING"}
+
+
 def test_release_can_be_called_at_any_time(warehouse: Warehouse, raw: str) -> None:
     """Before the first call, twice, and between two: the next call just works."""
     warehouse.release()

@@ -132,6 +132,20 @@ class BigQueryWarehouse:
         with translated():
             self._jobs.call(lambda: self._client.delete_table(self._name(table), not_found_ok=True, **_ONCE))
 
+    def replace_view(self, view: str, sql: str) -> None:
+        """The view's text by the tables API, left alone where it is the same: changes of a table are counted."""
+        made = bigquery.Table(self._name(view))
+        made.view_use_legacy_sql = False
+        made.view_query = sql
+        with translated():
+            found = self._table(view)
+            if found is None:
+                self._create(made)
+            elif found.table_type != "VIEW":
+                raise WarehouseError(f"{view} is a table, so no view can have its name")
+            elif found.view_query != sql:
+                self._jobs.call(lambda: self._client.update_table(made, ["view_query"], **_ONCE))
+
     def load_csv(self, source: LoadSource, table: str, shape: CsvFile, *, job: str) -> int:
         """A load job from `gs://` (no byte passes through us) or an upload of a local file."""
         config = csv_config(shape)

@@ -30,6 +30,7 @@ from rowferry.warehouse.port import CsvFile, LoadSource, Params, TableShape
 from rowferry.warehouse.types import ColumnType, parse_type
 from rowferry.warehouse.values import read_rows
 
+_STRING = ColumnType("STRING")
 _FETCH_ROWS = 2000
 _BUFFER_BYTES = 1024 * 1024
 _TRIES = 20
@@ -114,6 +115,12 @@ class DuckDbWarehouse:
         """Remove the table when it is there."""
         self._write(lambda cursor: _drop(cursor, table))
 
+    def replace_view(self, view: str, sql: str) -> None:
+        """CREATE OR REPLACE VIEW; other programs that open the file see it too, so it must do without our macros."""
+        statement, _ = _bound(sql, None)
+        schema = f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(split_table(view)[0])}"
+        self._write(lambda cursor: _execute(cursor, schema, f"CREATE OR REPLACE VIEW {_native(view)} AS {statement}"))
+
     def load_csv(self, source: LoadSource, table: str, shape: CsvFile, *, job: str) -> int:  # noqa: ARG002 (the port's; a repeat is harmless)
         """Replace `table` with the file's rows. `job` is not kept: a repeat makes the same table again."""
         path = local_path(source)
@@ -121,7 +128,7 @@ class DuckDbWarehouse:
             check_gzip(path)
         with self._temp_file(".csv") as spare:
             select = select_csv(*as_utf8(path, source.compression, shape.encoding, spare), shape)
-            return self._write(lambda cursor: self._replace(cursor, table, select))
+            return self._write(lambda cursor: self._replace(cursor, table, dict.fromkeys(shape.columns, _STRING), select))
 
     def load_rows(self, table: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]], *, job: str) -> int:  # noqa: ARG002 (as above)
         """Replace `table` with `rows`; they pass through a file beside the database, so memory stays flat."""
@@ -130,7 +137,7 @@ class DuckDbWarehouse:
             with path.open("wb", buffering=_BUFFER_BYTES) as file:
                 file.writelines(lines(kinds, rows))
             select = select_lines(path, kinds)
-            return self._write(lambda cursor: self._replace(cursor, table, select))
+            return self._write(lambda cursor: self._replace(cursor, table, kinds, select))
 
     def query(self, sql: str, params: Params | None = None) -> Iterator[dict[str, Any]]:
         """The rows, streamed; errors show with the first one. Close the iterator when leaving it early."""
@@ -225,12 +232,16 @@ class DuckDbWarehouse:
             cursor.execute("COMMIT")
             return result
 
-    def _replace(self, cursor: Connection, table: str, select: str) -> int:
+    def _replace(self, cursor: Connection, table: str, kinds: Mapping[str, ColumnType], select: str) -> int:
+        """A new table of `select`'s rows. Our own are read once and dropped: packing them would cost more than reading the file."""
         expires_at = self._clock.now() + STAGING_LIFE if is_own(table) else None
+        packing = " USING COMPRESSION uncompressed" if is_own(table) else ""
+        columns = ", ".join(f"{quote_identifier(name)} {to_duckdb(kind)}{packing}" for name, kind in kinds.items())
         _drop(cursor, table)
         self._start_table(cursor, table, expires_at)
+        cursor.execute(f"CREATE TABLE {_native(table)} ({columns})")
         with complaints():
-            made = cursor.execute(f"CREATE TABLE {_native(table)} AS {select}").fetchone()
+            made = cursor.execute(f"INSERT INTO {_native(table)} {select}").fetchone()
         return int(made[0]) if made else 0
 
     def _start_table(self, cursor: Connection, table: str, expires_at: datetime | None) -> None:

@@ -100,6 +100,10 @@ class Warehouse(Protocol):
     def drop(self, table: str) -> None:
         """Remove the table when it is there."""
 
+    def replace_view(self, view: str, sql: str) -> None:
+        """Make a view of this SELECT, or give the one that is there this SELECT. `columns` tells a view's
+        too. Raises `WarehouseError` where a table has the name."""
+
     def load_csv(self, source: LoadSource, table: str, shape: CsvFile, *, job: str) -> int:
         """Put a CSV file's rows, all as STRING, into a new `table`, replacing what is there.
 
