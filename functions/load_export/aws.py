@@ -1,4 +1,7 @@
-"""Export files were written (S3 → SQS): load each into its table, exactly once. Only what failed comes back."""
+"""Export files were written (S3 → SQS): load each into its table, exactly once, and start what comes after it.
+
+Only what failed comes back.
+"""
 
 from typing import Any
 
@@ -14,6 +17,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 def load(record: SQSRecord) -> None:
     with edge.call() as app:
         edge.each(edge.keys_of_message(record.body, app.exports), lambda key: edge.after_load(app.load_export(key)))
+        app.start_wanted()
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:

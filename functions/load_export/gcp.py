@@ -1,4 +1,4 @@
-"""An export file was written (Eventarc): load it into its table, exactly once."""
+"""An export file was written (Eventarc): load it into its table, exactly once, and start what comes after it."""
 
 import functions_framework
 from cloudevents.http import CloudEvent
@@ -11,3 +11,4 @@ def load_export(event: CloudEvent) -> None:
     with edge.call() as app:
         for key in edge.keys_of_event(event.data, app.exports):
             edge.after_load(app.load_export(key))
+        app.start_wanted()

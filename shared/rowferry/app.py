@@ -14,13 +14,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import orjson
+
 from rowferry import destinations
 from rowferry.clock import Clock, SystemClock
 from rowferry.errors import UsageError
 from rowferry.owner import Owner
 from rowferry.settings.model import Settings
 from rowferry.stores.address import open_store
-from rowferry.stores.port import Store
+from rowferry.stores.port import NotFound, Store
 
 if TYPE_CHECKING:
     from rowferry.alerts.check import Look
@@ -294,6 +296,30 @@ class App:
         found = list(missed(self.exports, self.loader.ledger, self.settings.feeds, before))
         return [self.load_export(file.key) for file in found if isinstance(file, Missed)]
 
+    def wanted_syncs(self) -> list[str]:
+        """Syncs with `after` for which files have been loaded since their latest run began."""
+        return [name for name, sync in self.settings.syncs.items() if sync.after and self._is_wanted(name)]
+
+    def _is_wanted(self, name: str) -> bool:
+        from rowferry.delivery.runs import Head, Run
+
+        try:
+            wanted = orjson.loads(self.state.read(f"syncs/{name}/wanted.json")[0])
+        except NotFound:
+            return False
+        latest = Head(self.state, name).read()
+        started = (Run(self.state, name, latest).read("started") or {}) if latest else {}
+        return str(started.get("started_at", "")) < str(wanted["at"])
+
+    def start_wanted(self, left_seconds: Callable[[], float] = forever) -> None:
+        """Start the syncs that come after what was loaded. One that is at work just now is started by the
+        next sweep, for it may not have seen the last files."""
+        from rowferry.delivery.claim import Held
+
+        for name in self.wanted_syncs():
+            with suppress(Held):
+                self.start_sync(name, left_seconds)
+
     def late_feeds(self) -> list[Due]:
         """Feeds with an `expect` for which nothing came when it was due."""
         return [due for due in self._due_feeds() if due.is_late]
@@ -317,8 +343,13 @@ class App:
         return due(self.settings.feeds, self.loader.ledger, self.clock.now())
 
     def _after_load(self, result: LoadResult) -> LoadResult:
-        """Tell of a file what is news about it. Returns the result as it is."""
+        """Tell of a file what is news about it, and note which syncs come after it. Returns the result as it is."""
         from rowferry.notices import kinds
+
+        if result.status == "loaded":
+            for name, sync in self.settings.syncs.items():
+                if result.feed in sync.after:
+                    self.state.write(f"syncs/{name}/wanted.json", orjson.dumps({"at": self.clock.now().isoformat()}))
 
         feed = self.settings.feeds.get(result.feed or "")
         if feed is not None and feed.notify and result.feed is not None:
@@ -344,6 +375,7 @@ class App:
                 self._start_again(run.sync)
             else:
                 self.after_run(self.finisher.finish(run))
+        self.start_wanted()
         for key in self.sweeper.stuck_chunks():
             found["chunks"] += self.sweeper.announce(key)
         return found

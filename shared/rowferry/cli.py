@@ -137,6 +137,18 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
 
 
 @cli.command()
+def rejects(
+    name: Annotated[str, typer.Argument(metavar="SYNC", help="Whose dead letters.")],
+    config: Config = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the CSV here instead of to stdout.")] = None,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show keys as they are; they may be personal data.")] = False,
+) -> None:
+    """Write a sync's dead letters as CSV: which row, its code, and the reason to act on."""
+    session = _Session(config, as_json=False)
+    session.run(lambda machine: session.terminal.csv(machine.rejects(name, unmasked=unmasked), out))
+
+
+@cli.command()
 def check(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILE…]", help="Export files: show what a feed would make of them.")

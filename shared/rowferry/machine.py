@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from rowferry.delivery.outbox import URGENT
 from rowferry.delivery.runs import Run, RunResult
 from rowferry.errors import SourceError, TryLater, UsageError
 from rowferry.loads.result import LoadResult
-from rowferry.syncs.preview import Preview, preview
+from rowferry.syncs.preview import Preview, masked, preview
 from rowferry.syncs.resolve import DeadLetters
 
 _LOOK_AGAIN_SECONDS = 0.2
@@ -141,11 +141,10 @@ class Machine:
             self.app.release()
 
     def load_new_and_follow(self) -> None:
-        """Load what is new, and start the syncs that come after the feeds whose files were loaded."""
-        loaded = {result.feed for result in self.load_new() if result.status == "loaded"}
-        for name, sync in self.app.settings.syncs.items():
-            if loaded & set(sync.after):
-                self.sync(name)
+        """Load what is new, and run the syncs that come after the feeds whose files were loaded."""
+        self.load_new()
+        for name in self.app.wanted_syncs():
+            self.sync(name)
 
     def sweep(self) -> None:
         """Go on with runs that were left open, and look at everything that waits."""
@@ -171,6 +170,15 @@ class Machine:
             }
         finally:
             self.app.release()
+
+    def rejects(self, name: str, *, unmasked: bool = False) -> Iterator[dict[str, Any]]:
+        """A sync's open dead letters; keys are masked unless asked for. Raises `UsageError` when there is no such sync."""
+        from rowferry.syncs.status import rejects
+
+        if name not in self.app.settings.syncs:
+            raise UsageError(unknown("sync", name, self.app.settings.syncs))
+        for row in rejects(self.app.warehouse, name):
+            yield row if unmasked else {**row, "row_key": masked(row["row_key"])}
 
     def load_new(self) -> list[LoadResult]:
         """Load every file of the exports store that is not in the ledger yet."""

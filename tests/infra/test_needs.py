@@ -43,6 +43,13 @@ feeds:
     notify: ops
     expect: daily by 03:00
 syncs:
+  followers:
+    model: {{sql: "SELECT id FROM crm.customers WHERE n < 0"}}
+    key: id
+    send: changed
+    to: braze
+    map: {{external_id: id}}
+    after: [crm]
   customers:
     model: {{table: crm.customers}}
     key: id
@@ -105,6 +112,7 @@ def live(shop: Shop) -> None:
     shop.drop("bad.csv", "nothing,of,this\n1,2,3\n")
     with shop.acting_as("load_export") as app:
         assert [app.load_export(f"crm/{name}.csv").status for name in ("good", "bad")] == ["loaded", "quarantined"]
+        app.start_wanted()
     start(shop)
     deliver(shop, "braze")
     leave_behind(shop)

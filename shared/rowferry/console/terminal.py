@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -109,6 +111,17 @@ class Terminal:
                 self.line("  " + ", ".join(f"{name} {value}" for name, value in row.items() if value not in (None, "")))
         return 0
 
+    def csv(self, rows: Iterable[Mapping[str, Any]], out: Path | None) -> int:
+        """Rows as CSV, to a file or to stdout; always 0: to list is not to fail."""
+        with out.open("w", newline="", encoding="utf-8") if out else nullcontext(sys.stdout) as stream:
+            writer = None
+            for row in rows:
+                if writer is None:
+                    writer = csv.DictWriter(stream, list(row))
+                    writer.writeheader()
+                writer.writerow({name: _safe(value) for name, value in row.items()})
+        return 0
+
     @contextmanager
     def progress(self) -> Iterator[Callable[[int], None]]:
         """Count settled rows: a bar on a terminal, a plain line now and then elsewhere."""
@@ -149,6 +162,11 @@ def balance(result: RunResult) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _safe(value: Any) -> Any:
+    """Text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _by_code(rejections: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, str]]:

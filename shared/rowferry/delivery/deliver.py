@@ -32,6 +32,7 @@ from rowferry.destinations.port import Action, Fields, Rejected
 from rowferry.errors import RowRejected
 from rowferry.mapping.mapping import CompiledMapping
 from rowferry.owner import Owner
+from rowferry.settings.hours import read_quiet_hours
 from rowferry.stores.port import NotFound, Store
 
 _MAPPED_AT_ONCE_ROWS = 500  # rows rejected before sending are journaled together, at the latest after this many
@@ -67,6 +68,9 @@ def deliver_chunk(
     Raises `ValueError` when `key` names no chunk, `TryLater` when the store is out of reach.
     """
     name = ChunkName.of(key)
+    quiet_seconds = _quiet_seconds(account_of(name.destination).settings.quiet_hours, clock)
+    if quiet_seconds > 0:
+        return Delivery("open", f"quiet hours of {name.destination} go on for {quiet_seconds / 60:.0f} minutes", quiet_seconds)
     if store.head(f"receipts/{name.stem}.json") is not None:
         return _clear_away(store, name)
     try:
@@ -81,6 +85,11 @@ def deliver_chunk(
             return Delivery("gone", f"there is no chunk {key!r}")
         except LostClaim as error:
             return Delivery("held", str(error))
+
+
+def _quiet_seconds(quiet_hours: str | None, clock: Clock) -> float:
+    """How long nothing is to be sent from now on, by the destination's `quiet_hours`."""
+    return read_quiet_hours(quiet_hours).wait_seconds(clock.now()) if quiet_hours else 0.0
 
 
 def _clear_away(store: Store, name: ChunkName) -> Delivery:

@@ -8,7 +8,7 @@ from typing import Any
 from rowferry.delivery.runs import Head, Run
 from rowferry.stores.port import Store
 from rowferry.syncs import tables
-from rowferry.warehouse.port import Warehouse
+from rowferry.warehouse.port import Param, Warehouse
 
 _SHOWN = 50
 _LOADS = "rowferry.loads"
@@ -39,6 +39,16 @@ def dead_letters(warehouse: Warehouse) -> list[dict[str, Any]]:
         f" GROUP BY sync, destination, code ORDER BY letters DESC LIMIT {_SHOWN}"
     )
     return [{**row, "rows": row.pop("letters"), "since": row["since"].isoformat()} for row in warehouse.query(sql)]
+
+
+def rejects(warehouse: Warehouse, sync: str) -> Iterator[dict[str, Any]]:
+    """A sync's open dead letters, one row each, newest first."""
+    if warehouse.columns(tables.DEAD_LETTERS) is None:
+        return iter(())
+    names = "sync, destination, action, run, row_key, code, reason, recorded_at"
+    table = warehouse.quote(tables.DEAD_LETTERS)
+    sql = f"SELECT {names} FROM {table} WHERE status = 'open' AND sync = @sync ORDER BY recorded_at DESC, row_key"
+    return warehouse.query(sql, {"sync": Param("STRING", sync)})
 
 
 def loads(warehouse: Warehouse) -> list[dict[str, Any]]:
