@@ -75,4 +75,4 @@ def _text(source: str, most: int, *, escape: bool) -> _Fill:
         return lambda _values: source
     template = Template(source, escape=escape)
     cut = text.cut if escape else text.cut_plain
-    return lambda values: cut(template.render(values), most) or text.NOTHING
+    return lambda values: cut(template.render(values), most).strip() or text.NOTHING

@@ -15,6 +15,7 @@ from typing import Any
 NOTHING = "–"  # stands for NULL and for what is missing
 MAX_CHARACTERS = 3_500  # Slack advises 4,000 and cuts at 40,000
 _MAX_VALUE_CHARACTERS = 500
+_JSON = json.JSONEncoder(default=str, ensure_ascii=False, separators=(",", ":"))
 _HALF = re.compile(r"(?:&[a-z]{0,3}|<[^<>]*)$")  # the start of an entity, a link or a mention
 # Controls that Slack refuses or that turn the line's direction, so that it reads otherwise than it is.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -46,7 +47,7 @@ def plain(value: Any) -> str:
     elif isinstance(value, float):
         found = f"{value:.12g}"
     elif isinstance(value, dict | list | tuple):
-        found = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
+        found = _start_of(value)
     elif isinstance(value, datetime):
         found = value.isoformat(sep=" ", timespec="seconds")
     elif isinstance(value, int | Decimal | date):
@@ -54,3 +55,13 @@ def plain(value: Any) -> str:
     else:
         found = type(value).__name__
     return cut_plain(found, _MAX_VALUE_CHARACTERS)
+
+
+def _start_of(value: Any) -> str:
+    """As much of the JSON as is shown: a list of a million is not written out to be cut."""
+    found = ""
+    for part in _JSON.iterencode(value):
+        found += part
+        if len(found) > _MAX_VALUE_CHARACTERS:
+            break
+    return found

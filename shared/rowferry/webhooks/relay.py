@@ -131,7 +131,7 @@ class Relay:
                 rows=rows.rows,
                 idempotency=self._idempotency[rows.destination, rows.action],
             )
-        _log.info("webhook %s %s %a", hook.name, "took in" if is_new else "had taken in", event_id[:100])
+        _log.debug("webhook %s %s %a", hook.name, "took in" if is_new else "had taken in", event_id[:100])
         if hook.scheme.is_silent:
             return _SILENT
         return _ACCEPTED if is_new else _REPEATED

@@ -1,0 +1,140 @@
+"""From a sender's call to what stands in the channel: once, whatever is killed, and nothing that Slack refuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rowferry.app import App
+from rowferry.clock import ManualClock
+from rowferry.destinations.slack import DESTINATION, SlackSettings
+from rowferry.machine import Machine
+from rowferry.notices.message import Message
+from rowferry.settings.base import Secret
+from rowferry.settings.file import read_settings
+from rowferry.twins.server import Call as TwinCall
+from rowferry.twins.slack import SlackTwin
+from support.senders import SECRET, call
+
+CLOCK = ManualClock()
+
+
+@dataclass
+class Home:
+    """A folder with settings, the channel they lead to, and a server that can be started again."""
+
+    folder: Path
+    slack: SlackTwin
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "SLACK": self.slack.webhook_url, "SECRET": SECRET}
+
+    def app(self) -> App:
+        """The app, as after a restart."""
+        return App(
+            read_settings(self.folder / "rowferry.yaml", self.environment()), base=self.folder, environment=self.environment(), clock=CLOCK
+        )
+
+    def deliver(self) -> None:
+        """What the platform's events, or the sweep, start."""
+        with self.app() as app:
+            Machine(app).deliver_relayed()
+
+    @property
+    def texts(self) -> list[str]:
+        return [str(message["text"]) for message in self.slack.messages]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    with SlackTwin() as slack:
+        (tmp_path / "rowferry.yaml").write_text(
+            """
+rowferry: 1
+warehouse: {engine: duckdb, path: warehouse.duckdb}
+state: ./state
+destinations: {ops: {vendor: slack, webhook_url: "env:SLACK"}}
+webhooks:
+  shop:
+    verify: {scheme: github, secret: "env:SECRET"}
+    routes: [{notify: {to: ops, text: "{{ customer }} cancelled"}}]
+"""
+        )
+        yield Home(tmp_path, slack)
+
+
+def _call(number: int) -> Any:
+    return call("github", "shop", {"customer": f"c{number}"}, CLOCK.now(), **{"x-github-delivery": f"d{number}"})
+
+
+def test_killed_right_after_the_answer_it_is_told_once(home: Home) -> None:
+    """A 200 is a promise: the process is gone the moment it has answered, and the next one keeps it."""
+    server = f"""
+import os, signal
+from pathlib import Path
+from rowferry.app import App
+from rowferry.settings.file import read_settings
+from rowferry.webhooks.port import Call
+folder = Path({str(home.folder)!r})
+app = App(read_settings(folder / "rowferry.yaml"), base=folder)
+answer = app.relay.answer(Call("POST", "/hooks/shop", {dict(_call(1).headers)!r}, {_call(1).body!r}))
+assert answer.status == 200
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", server], env=home.environment(), check=False).returncode == -signal.SIGKILL
+    assert home.texts == []
+    home.deliver()
+    home.deliver()
+    assert home.texts == ["c1 cancelled"]
+
+
+def test_a_repeat_after_delivery_tells_nothing_new(home: Home) -> None:
+    """The sender never saw our 200 and asks again, when everything is long done."""
+    for _ in range(3):
+        with home.app() as app:
+            assert app.relay.answer(_call(1)).status == 200
+        home.deliver()
+    assert home.texts == ["c1 cancelled"]
+
+
+def test_a_burst_reaches_the_channel_at_its_pace(home: Home) -> None:
+    """Slack takes one message a second; forty at once are all stored, and all arrive, each once."""
+    home.slack.clock, home.slack.per_second = CLOCK, 1
+    with home.app() as app:
+        assert {app.relay.answer(_call(number)).status for number in range(40)} == {200}
+    home.deliver()
+    assert sorted(home.texts) == sorted(f"c{number} cancelled" for number in range(40))
+
+
+VALUES = st.dictionaries(
+    st.sampled_from(["a", "b"]), st.text() | st.text("<>&|!@ channel*`", max_size=5000) | st.none() | st.integers() | st.floats()
+)
+BLOCKS: list[dict[str, Any]] = [
+    {"type": "header", "text": {"type": "plain_text", "text": "{{ a }}"}},
+    {"type": "section", "text": {"type": "mrkdwn", "text": "{{ a }} {{ b }}"}, "fields": [{"type": "mrkdwn", "text": "{{ b }}"}]},
+]
+
+
+@settings(deadline=None, max_examples=200)
+@given(values=VALUES)
+def test_no_text_makes_a_message_that_slack_refuses(values: dict[str, Any]) -> None:
+    """Whatever people typed at the sender's: the message is taken, is not cut, and calls nobody."""
+    slack = SlackTwin()
+    hook = SlackSettings(vendor="slack", webhook_url=Secret("env:S", "https://hooks.slack.com/services/T/B/x"))
+    action = DESTINATION.actions["notice"]
+    for message in (Message("{{ a }} and {{ b }}"), Message("{{ a }}"), Message(None, BLOCKS), Message("{{ b }}", BLOCKS)):
+        request = action.build([action.to_payload(message.row(values, "webhook shop"), hook)], hook)
+        answer = slack.answer(TwinCall("POST", "/services/T/B/x", {"content-type": "application/json"}, request.body))
+        assert (answer.status, answer.body) == (200, b"ok")
+    assert slack.violations == []
+    assert slack.mentions == 0
