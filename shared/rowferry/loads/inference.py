@@ -61,3 +61,23 @@ def type_of(kinds: Iterable[int | None]) -> str:
 def is_settled(kinds: int) -> bool:
     """Whether no further value can change the type any more."""
     return bool(kinds & _TEXT)
+
+
+def read_inferred(text: str, kind: str, zone: str) -> Sql:
+    """The text column as the type inferred for it: every value is known to fit.
+
+    For views that other programs read as well, so with nothing but what every engine has.
+    """
+    local = "+00:00" if zone == "UTC" else f" {zone}"
+    expressions = {
+        "STRING": text,
+        "INT64": f"CAST(SAFE_CAST(NULLIF({text}, '') AS NUMERIC) AS INT64)",
+        "BOOL": f"CASE LOWER({text}) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END",
+        "JSON": f"SAFE.PARSE_JSON({text}, wide_number_mode => 'round')",
+        "TIMESTAMP": (
+            f"CASE WHEN LENGTH({text}) = 10 THEN SAFE_CAST(CONCAT({text}, ' 00:00:00{local}') AS TIMESTAMP)"
+            f" WHEN REGEXP_CONTAINS({text}, r'(Z|[+-][0-9]{{2}}:[0-9]{{2}})$') THEN SAFE_CAST({text} AS TIMESTAMP)"
+            f" ELSE SAFE_CAST(CONCAT({text}, '{local}') AS TIMESTAMP) END"
+        ),
+    }
+    return Sql(expressions.get(kind, f"SAFE_CAST({text} AS {kind})"))

@@ -16,6 +16,7 @@ be repeated, all after it (dropping the staging table) is tidying.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -29,11 +30,13 @@ from rowferry.loads.limits import DEFAULT_LIMITS, FileLimits
 from rowferry.loads.quarantine import Quarantine, corrects
 from rowferry.loads.result import LoadResult
 from rowferry.loads.staging import Staging
+from rowferry.loads.views import SUFFIX, refresh_latest
 from rowferry.settings.feed import Feed
 from rowferry.stores.port import NotFound, Object, Store
 from rowferry.warehouse.port import Warehouse, WarehouseError
 
 _TRIES = 4
+_log = logging.getLogger(__name__)
 
 
 class Loader:
@@ -116,7 +119,16 @@ class Loader:
         except FileRejected as error:
             result = self._put_into_quarantine(work, error)
         work.tidy()
+        if result.status == "loaded":
+            self._refresh_view(work)
         return result
+
+    def _refresh_view(self, work: FileLoad) -> None:
+        """The rows are in; a view that can't be made now is made by a later load."""
+        try:
+            refresh_latest(self._warehouse, work.contract, self._ledger.known_columns(work.contract.table))
+        except (WarehouseError, TryLater) as error:
+            _log.warning("%s%s could not be refreshed: %s", work.contract.table, SUFFIX, error)
 
     def _settled(self, work: FileLoad, entries: list[Entry]) -> LoadResult | None:
         """What the ledger says is to be done with this version: None when it has to be loaded."""
