@@ -1,0 +1,236 @@
+"""What Amplitude's answers mean: to events, to identifications of users and groups.
+
+Amplitude refuses a request as a whole, and says in lists which events were at fault. So they are left
+out and the rest goes again at once, which may name others: HTTP V2 lists the first event of each error
+only [HV2, since mid-2024]. That goes on for some rounds; if it does not end there, the batch is halved.
+
+Sources, read 2026-03 to 2026-11: amplitude.com/docs/apis/analytics/http-v2 [HV2], …/batch-event-upload [BATCH],
+…/http-api-batching-retries [RETRY], …/identify [IDN]; Amplitude-Python 1.3.0 [PYSDK].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+
+import orjson
+
+from rowferry.destinations import answers
+from rowferry.destinations._quotes import blanked
+from rowferry.destinations.port import (
+    DELIVERED,
+    Again,
+    Answer,
+    Follow,
+    Refused,
+    Rejected,
+    Settled,
+    SlowDown,
+    Split,
+    TryAgain,
+)
+from rowferry.wire import Request, Response
+
+if TYPE_CHECKING:
+    from rowferry.destinations.amplitude import AmplitudeSettings
+
+Build = Callable[[Sequence[bytes], "AmplitudeSettings"], Request]
+Undelivered = dict[int, Rejected | Again]
+
+MAX_ROUNDS = 5  # of leaving out what was named, in one request's name
+_BLOCKED = "blocked?"  # the note of the request that asks whether a 403 is about us or about the row
+
+# Lists in an answer's body. Of the events_with_… the last is in no page; every official SDK reads it [PYSDK].
+_FAULTS = {
+    "events_with_invalid_fields": ("invalid_field", "has a value that it does not take"),
+    "events_with_missing_fields": ("missing_field", "is missing"),
+    "events_with_invalid_id_lengths": ("identifier_too_short", "is shorter than min_id_length"),
+}
+_SILENCED = Rejected("silenced", "Amplitude has silenced this row's device and takes nothing from it")
+_OVER_QUOTA = Rejected("daily_quota", "Amplitude took 500,000 events of this user or device in 24 hours: replay after an hour or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """How far a batch got over several answers: which rows are out, and how many rounds it took."""
+
+    out: Undelivered = field(default_factory=dict)
+    rounds: int = 0
+
+    @classmethod
+    def of(cls, note: str) -> Sorted:
+        """What `note` wrote."""
+        if not note:
+            return cls()
+        rounds, out = orjson.loads(note)
+        return cls({index: Again(reason, wait) if code is None else Rejected(code, reason) for index, code, reason, wait in out}, rounds)
+
+    @property
+    def note(self) -> str:
+        """For the next answer."""
+        out = [[index, getattr(row, "code", None), row.reason, getattr(row, "wait_seconds", None)] for index, row in self.out.items()]
+        return orjson.dumps([self.rounds, out]).decode()
+
+    def settle(self, batch: Sequence[bytes]) -> Settled:
+        """All that are not out are delivered."""
+        return Settled([self.out.get(index, DELIVERED) for index in range(len(batch))])
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the answers to one action's requests.
+
+    `build` makes the request for what is left; `is_form`: payloads stand in a form, and the body of a 200
+    is not documented; `pause_seconds(batch, settings)` is how long a throttled user or device must be left alone.
+    """
+
+    build: Build
+    pause_seconds: Callable[[Sequence[bytes], AmplitudeSettings], float]
+    probe: Callable[[AmplitudeSettings], Request]
+    is_form: bool = False
+
+    def read(self, response: Response, batch: Sequence[bytes], settings: AmplitudeSettings, note: str) -> Answer:
+        """See `Action.read`."""
+        if note == _BLOCKED:
+            return _read_blocked(response, batch)
+        done = Sorted.of(note)
+        left = [index for index in range(len(batch)) if index not in done.out]
+        part = [batch[index] for index in left]
+        document = answers.json_object(response)
+        if response.status == 200:
+            return self._read_taken(response, document, len(part), settings) or done.settle(batch)
+        if response.status == 403:  # a firewall's: for text that looks like an attack, or for where we call from [HV2]
+            one = Follow(self.probe(settings), _BLOCKED)
+            return one if len(batch) == 1 else Split("blocked_by_firewall", "Amplitude's firewall refused the request")
+        if document is not None and response.status in (400, 429):
+            return self._read_refusal(response, document, part, settings) or self._without(document, batch, done, left, settings)
+        wait_seconds = answers.retry_after(response)
+        if response.status == 429 and wait_seconds is None:  # Retry-After is not documented: honoured if it comes
+            return SlowDown("Amplitude answered 429", self.pause_seconds(part, settings))
+        return answers.by_status(response, "Amplitude", wait_seconds) or _unread(response)
+
+    def _read_taken(self, response: Response, document: Any, sent: int, settings: AmplitudeSettings) -> Answer | None:
+        """What is wrong with a 200; None when nothing is."""
+        if self.is_form:
+            return None if _is_success(response, document, settings) else _unread(response)
+        if document is None or document.get("code") != 200:
+            return _unread(response)
+        ingested = document.get("events_ingested", sent)
+        if settings.short_count == "reject" and isinstance(ingested, int) and ingested < sent:
+            # Whether repeats count is not documented; halving finds the events that are never counted.
+            return Split("not_ingested", f"Amplitude answered 200 and took {ingested} of {sent} events, without a word on the others")
+        return None
+
+    def _read_refusal(
+        self, response: Response, document: Mapping[str, Any], part: Sequence[bytes], settings: AmplitudeSettings
+    ) -> Answer | None:
+        """What a 400 or 429 means for all rows together; None when it names some."""
+        said = _said(response, document, part, self.is_form)
+        error = str(document.get("error", "")).lower()
+        of_request = "api key" in error or "request path" in error or bool(document.get("missing_field"))
+        if response.status == 400 and of_request:
+            return Refused(f"{said}; check api_key, region and base_url")
+        named = self._named(document, part, settings)
+        if not named:
+            wait_seconds = answers.retry_after(response)
+            wait_seconds = self.pause_seconds(part, settings) if wait_seconds is None else wait_seconds
+            return SlowDown(said, wait_seconds) if response.status == 429 else Split("refused_by_vendor", said)
+        if len(named) == len(part) and all(isinstance(row, Again) for row in named.values()):
+            return SlowDown(said, self.pause_seconds(part, settings))  # being throttled is no failed attempt
+        return None
+
+    def _without(
+        self, document: Mapping[str, Any], batch: Sequence[bytes], done: Sorted, left: Sequence[int], settings: AmplitudeSettings
+    ) -> Answer:
+        """The rest of the batch once more, without the rows that were named."""
+        named = self._named(document, [batch[index] for index in left], settings) or {}
+        done = Sorted(done.out | {left[index]: row for index, row in named.items()}, done.rounds + 1)
+        rest = [payload for index, payload in enumerate(batch) if index not in done.out]
+        if not rest:
+            return done.settle(batch)
+        if done.rounds == MAX_ROUNDS:
+            return Split("refused_by_vendor", "Amplitude went on naming other rows")
+        return Follow(self.build(rest, settings), done.note)
+
+    def _named(self, document: Mapping[str, Any], part: Sequence[bytes], settings: AmplitudeSettings) -> Undelivered | None:
+        """The rows that an answer names, by index or by their user or device; None when an index is none of ours."""
+        named: Undelivered = {}
+        for index, row in _by_index(document):
+            if type(index) is not int or not 0 <= index < len(part):
+                return None
+            named.setdefault(index, row)
+        throttled = Again("Amplitude throttles this row's user or device", self.pause_seconds(part, settings))
+        for index in _items(document.get("throttled_events")):
+            if type(index) is not int or not 0 <= index < len(part):
+                return None
+            named.setdefault(index, throttled)
+        by_id = _by_id(document, throttled)
+        if by_id:
+            for index, payload in enumerate(part):
+                row = orjson.loads(_json(payload, self.is_form))
+                for kind in ("user_id", "device_id"):
+                    if (kind, row.get(kind)) in by_id:
+                        named.setdefault(index, by_id[kind, row[kind]])
+        return named
+
+
+def _by_index(document: Mapping[str, Any]) -> Iterator[tuple[Any, Rejected]]:
+    for name, listed in document.items():
+        if name.startswith("events_with_") and isinstance(listed, dict):
+            code, what = _FAULTS.get(name, ("refused_by_vendor", name.removeprefix("events_with_").replace("_", " ")))
+            for field_name, indexes in listed.items():
+                for index in _items(indexes):
+                    yield index, Rejected(code, f"Amplitude refused this row: {field_name[:100]} {what}")
+    for index in _items(document.get("silenced_events")):
+        yield index, _SILENCED
+
+
+def _by_id(document: Mapping[str, Any], throttled: Again) -> dict[tuple[str, Any], Rejected | Again]:
+    """Users and devices that are named, with what that means. The gravest counts: it comes last."""
+    found: dict[tuple[str, Any], Rejected | Again] = {}
+    for kind, name in (("user_id", "users"), ("device_id", "devices")):
+        found |= dict.fromkeys(((kind, who) for who in _items(document.get(f"throttled_{name}"))), throttled)
+        found |= dict.fromkeys(((kind, who) for who in _items(document.get(f"exceeded_daily_quota_{name}"))), _OVER_QUOTA)
+    found |= dict.fromkeys((("device_id", who) for who in _items(document.get("silenced_devices"))), _SILENCED)
+    return found
+
+
+def _items(listed: Any) -> list[Any]:
+    """The entries of a list or the keys of an object, whose values are rates; nothing of anything else."""
+    return [item for item in listed if isinstance(item, str | int)] if isinstance(listed, list | dict) else []
+
+
+def _is_success(response: Response, document: Mapping[str, Any] | None, settings: AmplitudeSettings) -> bool:
+    """The body of a 200 of /identify is not documented [IDN]; a page of HTML or half an object is none."""
+    if not response.body:
+        return settings.empty_answer == "delivered"
+    if document is not None:
+        return "error" not in document and document.get("code", 200) == 200
+    return response.text.strip('"').lower() in ("success", "ok")
+
+
+def _unread(response: Response) -> TryAgain:
+    return TryAgain(f"Amplitude answered {response.status}, and not as its documentation says")
+
+
+def _said(response: Response, document: Mapping[str, Any], part: Sequence[bytes], is_form: bool) -> str:
+    """Status and error text alone: the rest of such an answer holds identifiers."""
+    quoted = [orjson.loads(_json(payload, is_form)) for payload in part]
+    return f"Amplitude answered {response.status}: {blanked(str(document.get('error', 'no reason given')), quoted)}"
+
+
+def _json(payload: bytes, is_form: bool) -> bytes:
+    return unquote_plus(payload.decode()).encode() if is_form else payload
+
+
+def _read_blocked(response: Response, batch: Sequence[bytes]) -> Answer:
+    """After a 403 for a single row: when a request without rows gets through, the row is what the firewall refuses."""
+    if response.status == 403:
+        return Refused("Amplitude's firewall refuses every request: check where they come from, and base_url")
+    if response.status in (200, 400):
+        return Settled(
+            [Rejected("blocked_by_firewall", "Amplitude's firewall refused this row: its text looks like an attack to it")] * len(batch)
+        )
+    return answers.by_status(response, "Amplitude") or _unread(response)
