@@ -1,0 +1,160 @@
+"""What a load does in every warehouse: DuckDB, and BigQuery's real client against the emulator."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rowferry.warehouse.bigquery import BigQueryWarehouse
+from rowferry.warehouse.port import Warehouse
+from support.bigquery import PROJECT, bigquery_emulator
+from support.loading import Bench
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(params=["duckdb", "bigquery"])
+def other(request: pytest.FixtureRequest) -> Iterator[Warehouse | None]:
+    """BigQuery with an own dataset, or None for the bench's DuckDB."""
+    if request.param == "duckdb":
+        yield None
+    else:
+        yield BigQueryWarehouse(PROJECT, location="US", dataset=f"own_loads_{next(_numbers)}", client=bigquery_emulator().client())
+
+
+@pytest.fixture
+def raw() -> str:
+    """A dataset that no other test uses."""
+    return f"raw_loads_{next(_numbers)}"
+
+
+def bench(folder: Path, other: Warehouse | None, raw: str, **feed: Any) -> Bench:
+    return Bench(folder, {"f": {"path": "f/*", "table": f"{raw}.t", **feed}}, other_warehouse=other)
+
+
+TYPES = {
+    "s": "STRING",
+    "i": "INT64",
+    "f": "FLOAT64",
+    "n": "NUMERIC",
+    "b": "BOOL",
+    "d": "DATE",
+    "dt": "DATETIME",
+    "t": "TIME",
+    "ts": "TIMESTAMP",
+    "j": "JSON",
+}
+
+
+def test_every_type_arrives_exactly(tmp_path: Path, other: Warehouse | None, raw: str) -> None:
+    """Text to values in SQL, the same in both engines, NULL and '' apart."""
+    found = bench(tmp_path, other, raw, columns=TYPES)
+    header = ",".join(TYPES)
+    rows = [
+        '007,9223372036854775807,1e-3,12345678901234567890.10,yes,20240131,2024-01-31 10:20,10:20:30.5,2024-01-31T10:20:30+0530,"{""a"":[1,null]}"',
+        '"",,,,,,,,,',
+        ",-1.0,nan,-.5,F,2024-02-29,20240131102030,10:20,20240131102030,[]",
+    ]
+    result = found.load("f/a.csv.gz", "\n".join([header, *rows]))
+    assert (result.status, result.rows, result.rejected_cells) == ("loaded", 3, 0)
+    table = {row[0]: row for row in found.table(f"{raw}.t", *TYPES)}
+    moment = datetime.fromisoformat("2024-01-31T10:20:00")
+    assert table["007"] == (
+        "007",
+        9223372036854775807,
+        0.001,
+        Decimal("12345678901234567890.1"),
+        True,
+        date(2024, 1, 31),
+        moment,
+        time(10, 20, 30, 500000),
+        datetime(2024, 1, 31, 4, 50, 30, tzinfo=UTC),
+        {"a": [1, None]},
+    )
+    assert table[""] == ("", *[None] * 9)
+    last = table[None]
+    assert last[1] == -1
+    assert last[2] != last[2]
+    assert last[3:6] == (Decimal("-0.5"), False, date(2024, 2, 29))
+    assert last[8] == datetime(2024, 1, 31, 10, 20, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("policy", ["null", "reject_row"])
+def test_rejected_cells_and_rows_are_accounted_for(tmp_path: Path, other: Warehouse | None, raw: str, policy: str) -> None:
+    """The rows that came are those loaded and those rejected; each bad cell has its line and its reason."""
+    found = bench(tmp_path, other, raw, columns=TYPES, bad_value=policy)
+    result = found.load("f/a.csv", 's,i,ts,d\nok,1,2024-01-01,2024-01-01\n"two\nlines",x,yesterday,\nlast,2,2024-02-30,2024-02-30\n')
+    assert (result.rows, result.rejected_rows, result.rejected_cells) == ((3, 0, 4) if policy == "null" else (1, 2, 4))
+    cells = found.rows(f"SELECT line, `column`, value FROM {found.warehouse.quote('rowferry.rejected_cells')} ORDER BY line, `column`")
+    assert [tuple(cell.values()) for cell in cells] == [
+        (3, "i", "x"),
+        (3, "ts", "yesterday"),
+        (5, "d", "2024-02-30"),
+        (5, "ts", "2024-02-30"),
+    ]
+    assert found.count(f"{raw}.t") == result.rows
+    assert found.load("f/a.csv").status == "skipped"
+
+
+def test_undeclared_columns_and_the_latest_view(tmp_path: Path, other: Warehouse | None, raw: str) -> None:
+    """New columns are text in the table and typed in the view, which shows the newest row of a key."""
+    found = bench(tmp_path, other, raw, columns={"id": "STRING"}, key="id")
+    found.load("f/a.csv", "id,v,at\n1,10,2024-01-31T10:00:00Z\n2,20,\n")
+    found.clock.sleep(60)
+    found.load("f/b.csv", "id,v,new col\n1,2.50,x\n")
+    assert found.warehouse.columns(f"{raw}.t") == {
+        "id": "STRING",
+        "v": "STRING",
+        "at": "STRING",
+        "_rowferry_file": "STRING",
+        "_rowferry_line": "INT64",
+        "_rowferry_loaded_at": "TIMESTAMP",
+        "new_col": "STRING",
+    }
+    assert found.table(f"{raw}.t_latest", "id", "v", "at", "new_col") == [
+        ("1", Decimal("2.5"), None, "x"),
+        ("2", Decimal("20"), None, None),
+    ]
+
+
+def test_merge_and_overwrite(tmp_path: Path, other: Warehouse | None, raw: str) -> None:
+    """The newest row of a key counts in any order of files; a re-export replaces what its first version brought."""
+    found = bench(tmp_path, other, raw, columns={"id": "STRING", "v": "INT64", "at": "TIMESTAMP"}, write="merge", key="id", order_by="at")
+    found.load("f/b.csv", "id,v,at\n1,20,2024-02-01\n2,1,2024-01-01\n2,2,2024-01-03\n")
+    found.load("f/a.csv", "id,v,at\n1,10,2024-01-01\n,5,2024-01-01\n")
+    assert found.table(f"{raw}.t", "id", "v") == [("1", 20), ("2", 2)]
+    again = Bench(tmp_path / "again", {"f": {"path": "f/*", "table": f"{raw}.u", "columns": {"id": "STRING"}}}, other_warehouse=other)
+    for content in ("id\n1\n2\n", "id\n3\n"):
+        again.load("f/a.csv", content)
+    assert again.table(f"{raw}.u", "id") == [("3",)]
+
+
+def test_json_lines_and_quarantine(tmp_path: Path, other: Warehouse | None, raw: str) -> None:
+    """Nested values become JSON, a name in one line only is a column of all, and a broken file is in quarantine."""
+    found = bench(tmp_path, other, raw, columns={"id": "STRING", "props": "JSON"})
+    found.load("f/a.json.gz", '{"id":"1","props":{"a":1.50}}\n\n{"id":"2","n":12345678901234567890123}\n')
+    assert found.table(f"{raw}.t", "id", "props", "n") == [("1", {"a": 1.5}, None), ("2", None, "12345678901234567890123")]
+    bad = found.load("f/b.json", '{"id":"3"}\n{"id":\n')
+    assert (bad.status, bad.code) == ("quarantined", "bad_json")
+    assert found.count(f"{raw}.t") == 2
+
+
+def test_corrected_rows_and_replaced_partitions(tmp_path: Path, other: Warehouse | None, raw: str) -> None:
+    """A corrected CSV changes just its rows; a file that replaces partitions leaves other days alone."""
+    found = bench(tmp_path, other, raw, columns={"id": "STRING", "v": "INT64"})
+    found.load("f/a.csv", "id,v\n1,one\n2,2\n")
+    (kept,) = [each.key for each in found.state.list("quarantine/")]
+    found.load("f/a.csv.corrected.csv", found.state.read(kept)[0].replace(b'"one"', b'"1"'))
+    assert found.table(f"{raw}.t", "id", "v") == [("1", 1), ("2", 2)]
+    columns = {"id": "STRING", "day": "DATE"}
+    feed = {"path": "f/*", "table": f"{raw}.u", "columns": columns, "write": "replace", "replace": "partition", "partition_by": "day"}
+    days = Bench(tmp_path / "days", {"f": feed}, other_warehouse=other)
+    days.load("f/a.csv", "id,day\n1,2024-01-01\n2,2024-01-02\n")
+    days.load("f/b.csv", "id,day\n3,2024-01-02\n")
+    assert days.table(f"{raw}.u", "id") == [("1",), ("3",)]
