@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from rowferry.clock import ManualClock
+from rowferry.delivery import claim as claims
 from rowferry.delivery.account import Account
 from rowferry.destinations.braze import DESTINATION
 from rowferry.errors import TryLater
@@ -68,6 +70,25 @@ def test_a_repeat_sends_nothing(store: FolderStore, twin: BrazeTwin, account: Ac
     deliver(store, key, account, clock)
     assert deliver(store, key, account, clock).status == "settled"
     assert twin.requests == 1
+
+
+def test_a_worker_that_comes_as_another_ends_sends_nothing(
+    tmp_path: Path, twin: BrazeTwin, account: Account, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two events at once: the one that saw no receipts yet, and takes the claim once the other has given it back."""
+    store = FolderStore(tmp_path)
+    key = put_chunk(store, plan_of(COLUMNS), people(10))
+    take = claims.take
+
+    def take_late(*arguments: Any) -> claims.Claim:
+        monkeypatch.setattr(claims, "take", take)
+        assert deliver(store, key, account, clock).status == "settled"
+        return take(*arguments)
+
+    monkeypatch.setattr(claims, "take", take_late)
+    assert deliver(store, key, account, clock).status == "settled"
+    assert twin.requests == 1
+    assert [found.key for found in store.list("claims/")] == []
 
 
 def test_rows_named_in_a_201_are_rejected_and_their_neighbours_delivered(

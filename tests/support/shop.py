@@ -23,6 +23,8 @@ class Shop:
 
     def __init__(self, folder: Path, twin: BrazeTwin, *, in_flight: int = 4, **sync: Any) -> None:
         self.folder, self.twin = folder, twin
+        self.environment: dict[str, str] = {}
+        self.sent_before = 0
         self.config = folder / "rowferry.yaml"
         self.settings: dict[str, Any] = {
             "rowferry": 1,
@@ -72,7 +74,9 @@ class Shop:
     def process(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         """A command of its own process, started."""
         command = [sys.executable, "-m", "rowferry.cli", *arguments, "--json", "--config", str(self.config)]
-        self._last = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"PATH": "/usr/bin:/bin", **ENVIRONMENT})
+        self._last = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"PATH": "/usr/bin:/bin", **ENVIRONMENT, **self.environment}
+        )
         return self._last
 
     def sync(self, code: int | None = 0) -> Any:

@@ -46,7 +46,8 @@ def column_names(database: Database, model: Model) -> list[str]:
 def _source(database: Database, model: Model) -> FromClause:
     if model.table is not None:
         return database.table(model.table)
-    return text(str(model.sql).strip().rstrip(";")).columns().subquery("model")
+    sql = str(model.sql).strip().rstrip(";").replace(":", r"\:")  # a colon is no parameter here: '12:30', x::date
+    return text(sql).columns().subquery("model")
 
 
 def _within(cursor: str, above: Any, upto: Any) -> Any:
@@ -65,22 +66,22 @@ def _pages(database: Database, statement: Select[Any], key: list[Any]) -> Iterat
     while True:
         with database.connection() as connection:
             page = _page(connection, present if last is None else present.where(_after(key, last)))
-        yield from page
         if len(page) < database.page_rows:
+            yield from page
             return
-        # Rows that share a key would be cut apart by the page's end: the last key is read whole, below.
-        last = [page[-1][part.name] for part in key]
-        yield from _rest_of_key(database, statement, key, last, page)
+        # Rows that share the last key may go on behind the page's end: they are left for the next page.
+        end = _key_of(page[-1], key)
+        kept = [row for row in page if _key_of(row, key) != end]
+        if kept:
+            yield from kept
+            last = _key_of(kept[-1], key)
+        else:  # one key fills the page: it is read whole
+            yield from _stream(database, statement.where(and_(*(part == value for part, value in zip(key, end, strict=True)))), {})
+            last = end
 
 
-def _rest_of_key(database: Database, statement: Select[Any], key: list[Any], last: list[Any], page: list[Row]) -> Iterator[Row]:
-    """Rows with the page's last key that the page had no room for."""
-    same = and_(*(part == value for part, value in zip(key, last, strict=True)))
-    had = sum(1 for row in page if [row[part.name] for part in key] == last)
-    with database.connection() as connection:
-        found = _page(connection, statement.where(same))
-    if len(found) > had:
-        yield from found[had:]
+def _key_of(row: Row, key: list[Any]) -> list[Any]:
+    return [row[part.name] for part in key]
 
 
 def _after(key: list[Any], last: list[Any]) -> Any:

@@ -78,6 +78,8 @@ def deliver_chunk(
     except claims.Held as error:
         return Delivery("held", str(error))
     with claims.renewing(claim):
+        if store.head(f"receipts/{name.stem}.json") is not None:  # somebody settled it between the first look and our claim
+            return _clear_away(store, name)
         try:
             with Chunk(store.open(key)) as chunk:
                 return _Worker(chunk, name, store, account_of(name.destination), clock, left_seconds, progress).run(claim)
@@ -164,7 +166,7 @@ class _Worker:
             sent = self._sender.send(batch)
             self._journal.record(sorted(sent.delivered), sent.rejected, sent.requests, sent.resent)
             self._progress(len(sent.delivered) + len(sent.rejected))
-        except Exception as error:  # whatever it is, the caller's thread raises it: a thread must not swallow rows
+        except BaseException as error:  # whatever it is, the caller's thread raises it: a thread must not swallow rows
             errors.append(error)
             self._halt.stop(str(error))
         finally:
