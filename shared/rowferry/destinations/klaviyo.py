@@ -1,0 +1,169 @@
+"""Klaviyo: events, profiles by bulk import jobs, consent, lists for audiences, deletion.
+
+Three things to know before reading on. A 202 says "validated and queued": of events nothing more is
+ever said, of profiles the job's end tells. A batch is checked as a whole, and one wrong item has all
+of it refused, with a pointer to the item. And lists take profile ids only, so people are added by an
+import job with the list, and looked up before they are removed.
+
+Sources, by the key in brackets: [spec] klaviyo/openapi `stable.json`, revision 2026-07-15 (2026-07-23);
+[events] and [rates] developers.klaviyo.com, events_api_overview and rate_limits_and_error_handling
+(2025); [bulk import] …/use_klaviyos_bulk_profile_import_api (2026-04-15); [identity] and [phone]
+help.klaviyo.com 12902308138011 and 360046055671 (2026-04-21); [PY15], [PY84], [N95] issues of
+klaviyo-api-python and -node; the code of Segment's (970a17e) [SEG] and RudderStack's server (f2655fb)
+[RS], both of August 2026. Rows become objects in `_klaviyo_records`, batches requests in `_klaviyo_parts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from rowferry.destinations import _klaviyo_answers as answers
+from rowferry.destinations import _klaviyo_parts as parts
+from rowferry.destinations import _klaviyo_records as records
+from rowferry.destinations._klaviyo_requests import get
+from rowferry.destinations.port import Action, Destination, Fields, Limits, Pace
+from rowferry.errors import Problem
+from rowferry.settings.base import DestinationSettings, Seconds, Secret
+from rowferry.wire import Request, Response
+
+ListId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+$")]
+
+_EVENTS = 1_000  # of a bulk request [spec]
+_PROFILES = 10_000  # of a job [spec]
+_CONSENTS = 1_000  # of a subscribe request; unsubscribes are cut to 100 within the batch [spec]
+_MEMBERS = 1_000  # ids of a list's request [spec]; our choice for jobs and look-ups, so that a chain stays short
+# Requests a second of one account, over everybody who sends to it [spec, rates]: the steady minute binds before the burst.
+_BULK_PER_SECOND = 150 / 60
+_EVENTS_PER_SECOND = 3_500 / 60
+_PROFILES_PER_SECOND = 750 / 60
+
+
+class KlaviyoSettings(DestinationSettings):
+    """An account at Klaviyo. What its pages leave open can be set here."""
+
+    vendor: Literal["klaviyo"]
+    api_key: Secret = Field(
+        description="A private key. Scopes: events:write; profiles and lists, read and write; subscriptions:write, data-privacy:write."
+    )
+    revision: str = Field(
+        "2026-07-15",
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        description="Of the API; each lives for two years. `backfill` needs 2026-04-15 or later.",
+    )
+    events: Literal["bulk", "single"] = Field("bulk", description="1,000 a request, 150,000 a minute; or one a request, 3,500 a minute.")
+    profiles: Literal["bulk", "single"] = Field(
+        "bulk", description="By import jobs; or one a request, 750 a minute, for a few now and then."
+    )
+    backfill: bool = Field(False, description="Store events without starting flows. A field `backfill` in a map does it for one sync.")
+    zeros: Literal["text", "leave_out", "reject"] = Field(
+        "text", description="An event's property that is 0, which Klaviyo drops: sent as the text 0, not sent, or the row refused."
+    )
+    test_addresses: Literal["reject", "send"] | None = Field(
+        None, description="Events of @example.com and @test.com, which Klaviyo drops: refused; but sent where base_url is set, a rehearsal."
+    )
+    repeated_events: Literal["delivered", "reject"] = Field(
+        "delivered", description="An event that Klaviyo refuses for a unique_id which it has: counts as there, or as refused."
+    )
+    near_duplicates: Literal["fail", "allow"] = Field("fail", description="Custom properties that look like Klaviyo's own (firstName).")
+    lists: dict[str, ListId] = Field({}, description="Names for lists, e.g. {vip: VRgFBd}. An audience is a name, or a list's id itself.")
+    list_unsubscribe: Literal["reject", "send"] = Field(
+        "reject", description="Unsubscribing with a list, which unsubscribes those who are not in it from everything."
+    )
+    poll_every: Seconds = Field(5.0, description="How long to wait between two looks at an import job.")
+
+    def conflicts(self) -> Iterator[Problem]:
+        """A revision that knows what is to be sent [spec]."""
+        if self.backfill and self.revision < "2026-04-15":
+            yield Problem("backfill", f"is not known to revision {self.revision}", "2026-04-15 or later")
+
+    @property
+    def refuses_test_addresses(self) -> bool:
+        """Whether events that Klaviyo would drop for their address are refused before they leave."""
+        return self.base_url is None if self.test_addresses is None else self.test_addresses == "reject"
+
+
+def _limits(settings: KlaviyoSettings, rows: int, single: str = "") -> Limits:
+    rows = 1 if single and getattr(settings, single) == "single" else rows
+    return Limits(rows, records.BODY_BYTES, envelope_bytes=records.ENVELOPE_BYTES)
+
+
+def _pace(settings: KlaviyoSettings) -> Pace:
+    """One rate for an account whose endpoints have several: that of the bulk endpoints, unless nothing goes by them.
+
+    Deletions (60 a minute) and what shares a dearer endpoint's rate are slowed down by Klaviyo's 429.
+    """
+    usual = _BULK_PER_SECOND
+    if settings.events == "single":
+        usual = _EVENTS_PER_SECOND if settings.profiles == "bulk" else _PROFILES_PER_SECOND
+    return Pace(settings.per_second or usual, settings.in_flight or 10)
+
+
+def _probe(settings: KlaviyoSettings) -> Request:
+    """Whose account it is [spec]: changes nothing."""
+    return get(settings, "/api/accounts")
+
+
+def _read_probe(response: Response) -> str | None:
+    """A key without the scope accounts:read is told so by 403 and errors, and is a good key all the same."""
+    if response.status == 200 and answers.document(response) is not None:
+        return None
+    if response.status == 403 and answers.errors(response):
+        return None
+    return f"Klaviyo answered {response.status}: {response.text or 'nothing'}; check api_key and revision"
+
+
+# ── The value ───────────────────────────────────────────────────────────────────────────────
+
+
+def _action(
+    name: str,
+    rows: int,
+    to_payload: Callable[[Fields, KlaviyoSettings], bytes],
+    check: Callable[[Mapping[str, str | None], KlaviyoSettings], Any],
+    parts_of: parts.PartsOf,
+    **more: Any,
+) -> Action[KlaviyoSettings]:
+    single = f"{name}s" if name in ("event", "profile") else ""
+    return Action(
+        name=name,
+        limits=lambda settings: _limits(settings, rows, single),
+        identifiers=more.pop("identifiers", records.profile_identifiers),
+        check=check,
+        to_payload=to_payload,
+        build=partial(parts.build, parts_of=parts_of),
+        read=partial(parts.read, parts_of=parts_of),
+        **more,
+    )
+
+
+_event = partial(_action, identifiers=records.event_identifiers, idempotency="unique_id")
+_subscription = partial(_action, identifiers=records.subscription_identifiers)
+
+DESTINATION = Destination(
+    vendor="klaviyo",
+    title="Klaviyo",
+    settings=KlaviyoSettings,
+    actions={
+        "event": _event("event", _EVENTS, records.event, records.check_event, parts.events),
+        "profile": _action("profile", _PROFILES, records.profile, records.check_profile, parts.profiles),
+        "subscription": _subscription("subscription", _CONSENTS, records.subscription, records.check_subscription, parts.consents),
+        "audience": _action("audience", _MEMBERS, records.audience, records.check_audience, parts.members),
+        "delete": _action("delete", 1, records.deletion, records.check_deletion, parts.deletions),
+    },
+    pace=_pace,
+    probe=_probe,
+    read_probe=_read_probe,
+    audience="action",
+    remove_action="delete",
+    notes={
+        "event": "A 202 means queued. An event that has changed and is sent with the same unique_id leaves the stored one as it is.",
+        "profile": "A NULL that unsets one of Klaviyo's own attributes goes in a request of its own, 750 a minute. Consent stays.",
+        "subscription": "Subscribing lifts suppressions; with consented_at it is taken as history, without double opt-in.",
+        "audience": "Adding creates profiles that Klaviyo does not know, and changes no consent. Removing needs profiles:read.",
+        "delete": "A deletion request by the privacy API, 60 a minute: everybody with this identifier goes, and it can't be undone.",
+    },
+)
