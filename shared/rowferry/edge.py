@@ -6,12 +6,12 @@ An edge that raises is called again with the same event; one that returns is don
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
+from rowferry import logs
 from rowferry.app import App
 from rowferry.errors import RowferryError, TryLater
 from rowferry.events import gcs_object, key_in, s3_objects
@@ -32,7 +32,7 @@ log = logging.getLogger("rowferry")
 @cache
 def app() -> App:
     """The app of this instance, kept over calls. Raises `SettingsError`."""
-    logging.basicConfig(level=os.environ.get("ROWFERRY_LOG", "INFO"), format="%(levelname)s %(message)s")
+    logs.start()
     return App(read_settings())
 
 
