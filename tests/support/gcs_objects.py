@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -194,6 +194,14 @@ class Objects:
         more = {"nextPageToken": names[limit - 1]} if len(names) > limit else {}
         return {"kind": "storage#objects", "items": items, **more}
 
+    def age(self, seconds: float) -> None:
+        """As if every object had been written so much earlier."""
+        with self._lock:
+            for objects in self._buckets.values():
+                for name, stored in objects.items():
+                    updated = datetime.fromisoformat(stored.resource["updated"]) - timedelta(seconds=seconds)
+                    objects[name] = Stored(stored.resource | {"updated": _shown(updated)}, stored.path)
+
     def names(self, bucket: str) -> list[str]:
         """All names in a bucket, for a test's assertions."""
         with self._lock:
@@ -254,4 +262,8 @@ def check_preconditions(query: Query, stored: Stored | None, reading: bool = Fal
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _shown(datetime.now(UTC))
+
+
+def _shown(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

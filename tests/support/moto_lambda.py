@@ -202,7 +202,7 @@ class MotoAws:
         messages = sqs.receive_message(QueueUrl=url, **asked).get("Messages", [])
         if not messages:
             return
-        event = {"Records": [_record(message, mapping.event_source_arn) for message in messages]}
+        event = {"Records": [sqs_record(message, mapping.event_source_arn) for message in messages]}
         result = self.invoke(mapping.function_arn, event)
         failed = _failed(result, messages, mapping.function_response_types or [])
         for message in messages:
@@ -233,7 +233,7 @@ class _CompactJson:
         return json.dumps(value, **{"separators": (",", ":"), **options})
 
 
-def _record(message: Mapping[str, Any], arn: str) -> dict[str, Any]:
+def sqs_record(message: Mapping[str, Any], arn: str) -> dict[str, Any]:
     """A queue's message as Lambda sees it (docs.aws.amazon.com/lambda/latest/dg/with-sqs.html)."""
     return {
         "messageId": message["MessageId"],

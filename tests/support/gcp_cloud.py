@@ -1,0 +1,153 @@
+"""The shop on Google Cloud: each function under the real functions-framework server, events from the GCS stand-in.
+
+An instance works on one request at a time, as Cloud Run has it; there are two that deliver. Events come as the
+subscriptions of `infra/gcp` push them, unless a test asks for another form.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from rowferry.stores.gcs import GcsStore
+from support.cloud_shop import API_KEY, Mode, Shop
+from support.gcs import GcsServer
+from support.gcs_events import Form, Subscription
+
+FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
+TRIES = 8
+_NAMES = ("load_export", "start_sync", "deliver_chunk", "finish_run", "sweep")
+_START_SECONDS = 60
+
+
+class GcpFunction:
+    """A function's edge in a server of its own, on a free port of loopback."""
+
+    def __init__(self, name: str, environment: Mapping[str, str], log: Path, instances: int = 1) -> None:
+        self.name, self.log = name, log
+        self.port = _free_port()
+        own = {"WORKERS": str(instances), "THREADS": "1", "CLOUD_RUN_TIMEOUT_SECONDS": "120"}
+        options = {"target": name, "source": str(FUNCTIONS / name / "gcp.py"), "host": "127.0.0.1", "port": str(self.port)}
+        command = [sys.executable, "-m", "functions_framework", *(part for key, value in options.items() for part in (f"--{key}", value))]
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(command, env={**os.environ, **own, **environment}, stdout=file, stderr=file)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait(self) -> None:
+        """Return when it listens. Raises `RuntimeError` with its log when it does not."""
+        until = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None and time.monotonic() < until:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise RuntimeError(f"{self.name} did not start: {self.log.read_text()}")
+
+    def call(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
+        """Status and text of the answer to a request."""
+        request = urllib.request.Request(self.url, body, dict(headers))
+        try:
+            with urllib.request.urlopen(request, timeout=120) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+
+
+class GcpCloud:
+    """The project. `events.deliveries` of its storage shows every attempt to hand over an event."""
+
+    def __init__(self, folder: Path) -> None:
+        self.mode: Mode = "once"
+        self.functions: dict[str, GcpFunction] = {}
+        self._folder = folder
+        self._stack = ExitStack()
+        self._seen: set[str] = set()
+        self._dice = random.Random(7)
+
+    def start(self, shop: Shop) -> None:
+        self.storage = self._stack.enter_context(GcsServer(self._folder / "buckets"))
+        self.state = GcsStore(self.storage.client(), self.storage.make_bucket("state"), "shop")
+        self.exports = GcsStore(self.storage.client(), self.storage.make_bucket("exports"))
+        shop.write_settings("gs://state/shop", "gs://exports", "env")
+        environment = {
+            "ROWFERRY_CONFIG": str(shop.config),
+            "STORAGE_EMULATOR_HOST": self.storage.url,
+            "BRAZE_KEY": API_KEY,
+            "SLACK_OPS": shop.slack.webhook_url,
+        }
+        for name in _NAMES:
+            instances = 2 if name == "deliver_chunk" else 1
+            self.functions[name] = GcpFunction(name, environment, self._folder / f"{name}.log", instances)
+            self._stack.callback(self.functions[name].stop)
+        for function in self.functions.values():
+            function.wait()
+        self.subscribe("push")
+
+    def subscribe(self, form: Form) -> None:
+        """Have the buckets' events come in this form."""
+        places = (("load_export", "exports", ""), ("deliver_chunk", "state", "shop/outbox/"), ("finish_run", "state", "shop/receipts/"))
+        self.storage.events.subscriptions[:] = [
+            Subscription(self.functions[name].url, form, bucket, prefix, self._plan, TRIES) for name, bucket, prefix in places
+        ]
+
+    def pause(self, function: str) -> None:
+        """From now on the function's events are lost."""
+        self.storage.events.subscriptions[:] = [
+            replace(found, plan=lambda _resource: ()) if found.url == self.functions[function].url else found
+            for found in self.storage.events.subscriptions
+        ]
+
+    def fire(self, function: str, said: dict[str, Any]) -> str:
+        status, text = self.functions[function].call(orjson.dumps(said), {"Content-Type": "application/json"})
+        assert status == 200, f"{function} answered {status}: {text}"
+        return text
+
+    def settle(self) -> None:
+        self.storage.events.wait(120)
+
+    def age(self, minutes: float) -> None:
+        self.storage.objects.age(60 * minutes)
+
+    def logs(self) -> str:
+        return "\n".join(function.log.read_text(errors="replace") for function in self.functions.values())
+
+    def stop(self) -> None:
+        self._stack.close()
+
+    def _plan(self, resource: dict[str, Any]) -> Sequence[float]:
+        is_new = resource["name"] not in self._seen
+        self._seen.add(resource["name"])
+        match self.mode:
+            case "twice":
+                return (0.0, self._dice.uniform(0, 0.2))
+            case "shuffled":
+                return (self._dice.uniform(0, 0.3),)
+            case "lost" if is_new:
+                return ()
+        return (0.0,)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
