@@ -43,7 +43,7 @@ class Sql(str):
     __slots__ = ()
 
 
-def render(name: str, **names: Any) -> str:
+def render(name: str, /, **names: Any) -> str:
     """The statement (or script) of `sql/<name>.sql` with its names filled in.
 
     Raises `WarehouseError` when a name is missing, is no proper name, or would go in unchecked.
