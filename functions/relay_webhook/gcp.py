@@ -4,18 +4,14 @@ import functions_framework
 from flask import Request, Response
 
 from rowferry import edge
-from rowferry.webhooks.port import Call
+from rowferry.webhooks.port import MOST_BODY_BYTES, Call
 
 
 @functions_framework.http
 def relay_webhook(request: Request) -> Response:
-    found = edge.app().relay.answer(
-        Call(
-            method=request.method,
-            path=request.full_path,
-            headers={name.lower(): value for name, value in request.headers.items()},
-            body=request.get_data(cache=False),  # the bytes as they came: a signature is over these
-            remote=request.remote_addr or "",
-        )
-    )
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    body = request.stream.read(MOST_BODY_BYTES + 1)  # the bytes as they came: a signature is over these
+    while request.stream.read(1 << 16):
+        pass  # the rest is too much to be kept in memory, which the framework would do
+    found = edge.app().relay.answer(Call(request.method, request.full_path, headers, body, request.remote_addr or ""))
     return Response(found.body, found.status, dict(found.headers))

@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+MOST_BODY_BYTES = 6_000_000  # what settings allow at most, and what a Lambda is handed at most
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One HTTP request from a sender. Header names are lower case, `path` has the query in it,
-    `body` is as it came over the wire. `remote` is the caller's address as the platform saw it.
+    `body` is as it came over the wire; an edge need not read more than `MOST_BODY_BYTES` and one.
+    `remote` is the caller's address as the platform saw it.
     The repr shows sizes only: the rest is the sender's customers' data."""
 
     method: str
