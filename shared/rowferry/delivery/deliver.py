@@ -71,22 +71,22 @@ def deliver_chunk(
     quiet_seconds = _quiet_seconds(account_of(name.destination).settings.quiet_hours, clock)
     if quiet_seconds > 0:
         return Delivery("open", f"quiet hours of {name.destination} go on for {quiet_seconds / 60:.0f} minutes", quiet_seconds)
-    if store.head(f"receipts/{name.stem}.json") is not None:
+    if _is_settled(store, name):
         return _clear_away(store, name)
     try:
-        claim = claims.take(store, name.stem, owner, clock)
-    except claims.Held as error:
-        return Delivery("held", str(error))
-    with claims.renewing(claim):
-        if store.head(f"receipts/{name.stem}.json") is not None:  # somebody settled it between the first look and our claim
-            return _clear_away(store, name)
-        try:
+        with claims.renewing(claims.take(store, name.stem, owner, clock)) as claim:
+            if _is_settled(store, name):  # its last holder ended between the first look and our claim
+                return _clear_away(store, name)
             with Chunk(store.open(key)) as chunk:
                 return _Worker(chunk, name, store, account_of(name.destination), clock, left_seconds, progress).run(claim)
-        except NotFound:
-            return Delivery("gone", f"there is no chunk {key!r}")
-        except LostClaim as error:
-            return Delivery("held", str(error))
+    except NotFound:
+        return Delivery("gone", f"there is no chunk {key!r}")
+    except (claims.Held, LostClaim) as error:
+        return Delivery("held", str(error))
+
+
+def _is_settled(store: Store, name: ChunkName) -> bool:
+    return store.head(f"receipts/{name.stem}.json") is not None
 
 
 def _quiet_seconds(quiet_hours: str | None, clock: Clock) -> float:
