@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -55,12 +56,14 @@ class _Session:
         from rowferry.owner import Owner
         from rowferry.settings.file import read_settings
 
-        settings, resolve = read_settings(self.config), None
-        if self.sandbox:
-            from rowferry.console.sandbox import made_up_secrets, sandboxed
+        with ExitStack() as stack:
+            settings, resolve = read_settings(self.config), None
+            if self.sandbox:
+                from rowferry.console.sandbox import made_up_secrets, sandboxed
 
-            settings, resolve = sandboxed(settings), made_up_secrets()
-        with App(settings, owner=Owner.process(), resolve_secret=resolve) as app, self.terminal.progress() as progress:
+                settings, resolve = stack.enter_context(sandboxed(settings)), made_up_secrets()
+            app = stack.enter_context(App(settings, owner=Owner.process(), resolve_secret=resolve))
+            progress = stack.enter_context(self.terminal.progress())
             return work(Machine(app, progress))
 
 
@@ -101,6 +104,25 @@ def load(
     """Load export files into their tables, each exactly once."""
     session = _Session(config, as_json)
     session.run(lambda machine: session.terminal.loads(machine.load(files, feed)))
+
+
+@cli.command()
+def pull(
+    name: Annotated[str, typer.Argument(metavar="PULL", help="Which pull.")],
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="The first day, as 2026-01-31; without it, what is due.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last day, included; today unless given.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="FILE.csv", help="Write the rows to a CSV as well; - for stdout.")] = None,
+    bom: Annotated[bool, typer.Option(help="Begin FILE.csv with the mark by which Excel knows UTF-8.")] = True,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a vendor for a report and load it; a day that is pulled again replaces its rows."""
+    from rowferry.console import pulling
+
+    session = _Session(config, as_json)
+    session.run(lambda machine: pulling.pull(machine, session.terminal, name, (first, last), out, bom))
 
 
 @cli.command()
@@ -176,7 +198,10 @@ def serve(
     config: Config = None,
     port: Annotated[int, typer.Option(help="Where the status page and webhooks listen, on loopback. 0: a free port.")] = 8080,
     sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Point every destination at its stand-in: nothing leaves this machine.")
+        bool,
+        typer.Option(
+            "--sandbox", help="Point every destination at its stand-in, over a copy of warehouse and state: nothing leaves this machine."
+        ),
     ] = False,
 ) -> None:
     """Run all functions here: load files as they land, keep every timer, deliver, serve page and webhooks."""

@@ -6,17 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rowferry.app import App, unknown
 from rowferry.delivery import claim
 from rowferry.delivery.chunk import OUTBOX, ChunkName
 from rowferry.delivery.outbox import URGENT
 from rowferry.delivery.runs import Run, RunResult
-from rowferry.errors import SourceError, TryLater, UsageError
+from rowferry.errors import CredentialsError, SourceError, TryLater, UsageError
 from rowferry.loads.result import LoadResult
 from rowferry.syncs.preview import Preview, masked, preview
 from rowferry.syncs.resolve import DeadLetters
+
+if TYPE_CHECKING:
+    from rowferry.pulls.puller import Pulled
 
 _LOOK_AGAIN_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 6 * 3600.0
@@ -33,6 +36,7 @@ class Machine:
 
     app: App
     progress: Progress = field(default=_silent)
+    _listing: dict[str, str] = field(default_factory=dict)
 
     def sync(self, name: str, *, accept: str | None = None, **outline: Any) -> RunResult:
         """Resume the sync's open run or start one, deliver all of it, close it.
@@ -112,9 +116,48 @@ class Machine:
         finally:
             self.app.release()
 
-    def pull_due(self, name: str) -> object:
+    def pull(self, name: str, first: str | None = None, last: str | None = None) -> list[LoadResult]:
+        """Pull these days of a report, both included, or what is due of it, and load it: a result for each window.
+
+        A second `pull` of the name waits for the first. Without `last` the days go up to today. What the vendor does
+        not give now ends as `failed`; the same call goes on with it. Raises `UsageError`.
+        """
+        begin, end = _day(first or last) if first or last else None, _day(last) if last else None
+        self._wait_for(f"pull/{name}")
+        results: list[LoadResult] = []
+        try:
+            for found in self.app.pull(name, begin, end, progress=self.progress):
+                results.append(self._load_pulled(name, found))
+        except (CredentialsError, TryLater) as error:
+            results.append(LoadResult(self.app.settings.pulls[name].path or f"{name}/", None, "failed", reason=str(error), code="pull"))
+        finally:
+            self.app.release()
+        return sorted(results, key=lambda result: result.file)
+
+    def _load_pulled(self, name: str, found: Pulled) -> LoadResult:
+        from rowferry.pulls.feeds import feed_name
+
+        feed = feed_name(self.app.settings, name)
+        if found.failure is not None:
+            return LoadResult(found.key, feed, "failed", reason=found.failure, code="pull")
+        return self.app.load_export(found.key, feed)
+
+    def pulled_csv(self, name: str, keys: Sequence[str], file: IO[str]) -> int:
+        """Write the rows of a pull's export files as CSV; how many."""
+        from rowferry.feeds.contract import read_contract
+        from rowferry.feeds.routing import match, upload
+        from rowferry.pulls.csvfile import write_csv
+        from rowferry.pulls.feeds import feed_name
+
+        named = feed_name(self.app.settings, name)
+        feed, key = self.app.feeds[named], keys[0] if keys else "none"
+        found = match(named, feed, key)
+        contract = read_contract(found if isinstance(found, Match) else upload(named, feed, key))
+        return write_csv(self.app.exports, keys, contract, self.app.settings.pulls[name].columns, file)
+
+    def pull_due(self, name: str) -> list[LoadResult]:
         """Pull what is due of a report, and load it."""
-        raise UsageError(f"pulls.{name} can't be pulled yet")
+        return self.pull(name)
 
     def backfill(self, name: str, first: str, last: str) -> RunResult | list[LoadResult]:
         """Run a sync over the rows of these days again, or a feed over its files. Raises `UsageError`."""
@@ -181,13 +224,22 @@ class Machine:
             yield row if unmasked else {**row, "row_key": masked(row["row_key"])}
 
     def load_new(self) -> list[LoadResult]:
-        """Load every file of the exports store that is not in the ledger yet."""
+        """Load every file of the exports store that is not in the ledger yet.
+
+        While the store looks as it did the last time, the warehouse is left alone: others may want its file.
+        """
         if self.app.settings.exports is None or not self.app.settings.feeds:
             return []
+        listing = {found.key: found.version for found in self.app.exports.list()}
+        if listing == self._listing:
+            return []
         try:
-            return self.app.load_missed()
+            found = self.app.load_missed()
         finally:
             self.app.release()
+        if all(result.status != "failed" for result in found):
+            self._listing = listing
+        return found
 
 
 def _day(text: str) -> date:
