@@ -9,4 +9,4 @@ from rowferry import edge
 
 def handler(event: dict[str, Any], context: LambdaContext) -> str:  # noqa: ARG001 (the platform's signature)
     with edge.call() as app:
-        return app.check_alert(str(event.get("alert", ""))).state
+        return app.check_alert(edge.name_in(event, "alert")).state

@@ -8,7 +8,7 @@ from rowferry import edge
 
 @functions_framework.http
 def check_alerts(request: Request) -> tuple[str, int]:
-    name = str((request.get_json(silent=True) or {}).get("alert", ""))
+    name = edge.name_in(request.get_json(silent=True), "alert")
     with edge.call() as app:
         if name not in app.settings.alerts:
             return 'expected {"alert": name} with an alert of the settings', 400

@@ -14,7 +14,7 @@ LIFE_SECONDS = float(os.environ.get("ROWFERRY_TIMEOUT_SECONDS", "840"))  # the f
 
 @functions_framework.http
 def start_sync(request: Request) -> tuple[str, int]:
-    name = str((request.get_json(silent=True) or {}).get("sync", ""))
+    name = edge.name_in(request.get_json(silent=True), "sync")
     ends_at = time.monotonic() + LIFE_SECONDS
     with edge.call() as app:
         if name not in app.settings.syncs:

@@ -6,7 +6,7 @@ An edge that raises is called again with the same event; one that returns is don
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
@@ -19,7 +19,6 @@ from rowferry.settings.file import read_settings
 from rowferry.stores.port import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from rowferry.delivery.deliver import Delivery
@@ -44,6 +43,12 @@ def call() -> Iterator[App]:
         yield found
     finally:
         found.release()
+
+
+def name_in(said: object, kind: str) -> str:
+    """The name in a timer's message (`{"sync": name}`); empty when there is none."""
+    name = said.get(kind) if isinstance(said, Mapping) else None
+    return name if isinstance(name, str) else ""
 
 
 def keys_of_event(data: Mapping[str, Any], store: Store) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -24,18 +25,18 @@ from support.moto_lambda import sqs_record
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 TRIES = 8
-_NAMES = ("load_export", "start_sync", "deliver_chunk", "finish_run", "sweep")
+ALL = ("load_export", "start_sync", "deliver_chunk", "finish_run", "sweep")
 
 
 class AwsCloud:
     """The account. `calls` holds every call of a function: its name, its event and what became of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, names: Sequence[str] = ALL) -> None:
         self.mode: Mode = "once"
         self.calls: list[tuple[str, Any, Result]] = []
         self.queues: dict[str, str] = {}
         self.functions: dict[str, LocalLambda] = {}
-        self._folder = folder
+        self._folder, self._names = folder, names
         self._stack = ExitStack()
         self._seen: set[str] = set()
         self._dice = random.Random(7)
@@ -50,7 +51,7 @@ class AwsCloud:
         for name, value in (("BRAZE_KEY", API_KEY), ("SLACK_OPS", shop.slack.webhook_url)):
             aws.secrets().create_secret(Name=name, SecretString=value)
         environment = {**aws.environment, "ROWFERRY_CONFIG": str(shop.config)}
-        for name in _NAMES:
+        for name in self._names:
             code = self._folder / name
             code.mkdir()
             shutil.copy(FUNCTIONS / name / "aws.py", code / f"{name}.py")  # as the package has it

@@ -16,7 +16,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from support.gcs_events import Form, Subscription
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 TRIES = 8
-_NAMES = ("load_export", "start_sync", "deliver_chunk", "finish_run", "sweep")
+ALL = ("load_export", "start_sync", "deliver_chunk", "finish_run", "sweep")
 _START_SECONDS = 60
 
 
@@ -76,10 +75,10 @@ class GcpFunction:
 class GcpCloud:
     """The project. `events.deliveries` of its storage shows every attempt to hand over an event."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, names: Sequence[str] = ALL) -> None:
         self.mode: Mode = "once"
         self.functions: dict[str, GcpFunction] = {}
-        self._folder = folder
+        self._folder, self._names = folder, names
         self._stack = ExitStack()
         self._seen: set[str] = set()
         self._dice = random.Random(7)
@@ -95,7 +94,7 @@ class GcpCloud:
             "BRAZE_KEY": API_KEY,
             "SLACK_OPS": shop.slack.webhook_url,
         }
-        for name in _NAMES:
+        for name in self._names:
             instances = 2 if name == "deliver_chunk" else 1
             self.functions[name] = GcpFunction(name, environment, self._folder / f"{name}.log", instances)
             self._stack.callback(self.functions[name].stop)
@@ -106,15 +105,9 @@ class GcpCloud:
     def subscribe(self, form: Form) -> None:
         """Have the buckets' events come in this form."""
         places = (("load_export", "exports", ""), ("deliver_chunk", "state", "shop/outbox/"), ("finish_run", "state", "shop/receipts/"))
+        known = [place for place in places if place[0] in self.functions]
         self.storage.events.subscriptions[:] = [
-            Subscription(self.functions[name].url, form, bucket, prefix, self._plan, TRIES) for name, bucket, prefix in places
-        ]
-
-    def pause(self, function: str) -> None:
-        """From now on the function's events are lost."""
-        self.storage.events.subscriptions[:] = [
-            replace(found, plan=lambda _resource: ()) if found.url == self.functions[function].url else found
-            for found in self.storage.events.subscriptions
+            Subscription(self.functions[name].url, form, bucket, prefix, self._plan, TRIES) for name, bucket, prefix in known
         ]
 
     def fire(self, function: str, said: dict[str, Any]) -> str:
