@@ -1,5 +1,6 @@
 # What to type. Everything is installed into .venv; only Python 3.11 or newer and make are needed.
-PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 CLOUD ?= gcp
 
@@ -35,8 +36,7 @@ clean:  ## Remove what was installed and built
 	rm -rf .venv build sandbox
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: python.org, apt install python3, or brew install python"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Say which: make PYTHON=python3.12 …"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: python.org, apt install python3, or brew install python. Or say which: make PYTHON=/path/to/python3.12 …"; exit 1; }
 	@echo "Setting up .venv with $(PYTHON) …"
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "venv failed; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(shell sed -n 's/^uv==//p' requirements.lock)
