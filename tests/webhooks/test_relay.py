@@ -257,7 +257,7 @@ def test_a_burst_is_stored_whole(store: FolderStore) -> None:
 
 def test_nothing_of_a_call_is_logged_but_its_id(store: FolderStore, caplog: pytest.LogCaptureFixture) -> None:
     """Logs are read by many; bodies, signatures and addresses are not for them, and an id can't forge a line."""
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="rowferry")
     relay = _relay(store)
     event = {"id": "evt_1\nINFO forged", "user": "anna@example.com", "type": "geheim"}
     for found in (_call(event), replace(_call(event), body=b"anna@example.com"), _call(b'{"a":"anna@example.com","a":1}')):
