@@ -68,10 +68,11 @@ def test_events_of_something_else_are_no_work(cloud: GcpCloud) -> None:
     assert cloud.functions["load_export"].call(json.dumps(body).encode(), headers)[0] == 200
 
 
-@pytest.mark.parametrize(
-    "body",
-    [{}, {"message": {}}, {"message": {"data": "%%%", "messageId": "1", "publishTime": "2026-01-01T00:00:00Z"}}, {"message": {"data": base64.b64encode(b"[]").decode()}}, [1]],
-)  # fmt: skip
+LIST = base64.b64encode(b"[]").decode()
+UNREADABLE = {"data": "%%%", "messageId": "1", "publishTime": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize("body", [{}, {"message": {}}, {"message": UNREADABLE}, {"message": {"data": LIST}}, [1]])
 def test_junk_is_refused_and_the_instance_lives_on(cloud: GcpCloud, body: Any) -> None:
     """A message of nobody is an error for the platform's dead letters, never a crash of the instance."""
     assert cloud.functions["load_export"].call(json.dumps(body).encode(), JSON)[0] in (400, 500)
