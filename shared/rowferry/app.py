@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from rowferry.loads.load import Loader
     from rowferry.loads.result import LoadResult
     from rowferry.loads.sweep import Due
+    from rowferry.notices.kinds import Change
     from rowferry.notices.notices import Notices
+    from rowferry.pulls.puller import Pulled
     from rowferry.secrets import Resolve
+    from rowferry.settings.feed import Feed
     from rowferry.syncs.finish import Finisher
     from rowferry.syncs.resolve import Resolver
     from rowferry.syncs.source import DatabaseSource
@@ -282,7 +285,16 @@ class App:
         """Loads export files."""
         from rowferry.loads.load import Loader
 
-        return Loader(self.exports, self.state, self.warehouse, self.settings.feeds, self.clock)
+        return Loader(self.exports, self.state, self.warehouse, self.feeds, self.clock)
+
+    @cached_property
+    def feeds(self) -> Mapping[str, Feed]:
+        """The feeds of the settings, and those that load the files of pulls."""
+        if not self.settings.pulls:
+            return self.settings.feeds
+        from rowferry.pulls.feeds import all_feeds
+
+        return all_feeds(self.settings)
 
     def load_export(self, key: str, feed: str | None = None) -> LoadResult:
         """Load one object of the exports store; see `loads.load.Loader.load`."""
@@ -293,7 +305,7 @@ class App:
         from rowferry.loads.sweep import Missed, missed
 
         before = self.clock.now() - older_than
-        found = list(missed(self.exports, self.loader.ledger, self.settings.feeds, before))
+        found = list(missed(self.exports, self.loader.ledger, self.feeds, before))
         return [self.load_export(file.key) for file in found if isinstance(file, Missed)]
 
     def wanted_syncs(self) -> list[str]:
@@ -320,6 +332,35 @@ class App:
             with suppress(Held):
                 self.start_sync(name, left_seconds)
 
+    def pull(
+        self,
+        name: str,
+        first: date | None = None,
+        last: date | None = None,
+        *,
+        left_seconds: Callable[[], float] = forever,
+        progress: Callable[[int], None] = lambda _rows: None,
+    ) -> Iterator[Pulled]:
+        """Pull the days `first` to `last` of a report into export files, or all that is due; what became of each window.
+
+        Raises `UsageError` for an unknown pull or days that can't be pulled, `claim.Held` while another function
+        pulls it, and what `Puller.run` raises.
+        """
+        from rowferry.pulls.job import Job
+
+        if name not in self.settings.pulls:
+            raise UsageError(unknown("pull", name, self.settings.pulls))
+        pull = self.settings.pulls[name]
+        settings = self._destination(pull.from_).resolved(self.resolve_secret)
+
+        def tell(change: Change) -> None:
+            if pull.notify:
+                self.notices.tell_change(change, pull.notify)
+
+        job = Job(name, pull, settings, self.state, self.exports, self.clock, tuple, tell, left_seconds, progress)
+        with self.claimed(f"pull/{name}"):
+            yield from job.run(first, last)
+
     def late_feeds(self) -> list[Due]:
         """Feeds with an `expect` for which nothing came when it was due."""
         return [due for due in self._due_feeds() if due.is_late]
@@ -329,7 +370,7 @@ class App:
         from rowferry.notices import kinds
 
         for due in self._due_feeds():
-            notify = self.settings.feeds[due.feed].notify
+            notify = self.feeds[due.feed].notify
             if due.is_late:
                 self.notices.tell_change(kinds.feed_late(due.feed, due.due_at, due.last_at), notify)
             elif due.last_at is not None:
@@ -338,9 +379,9 @@ class App:
     def _due_feeds(self) -> list[Due]:
         from rowferry.loads.sweep import due
 
-        if self.settings.exports is None or not any(feed.expect for feed in self.settings.feeds.values()):
+        if self.settings.exports is None or not any(feed.expect for feed in self.feeds.values()):
             return []
-        return due(self.settings.feeds, self.loader.ledger, self.clock.now())
+        return due(self.feeds, self.loader.ledger, self.clock.now())
 
     def _after_load(self, result: LoadResult) -> LoadResult:
         """Tell of a file what is news about it, and note which syncs come after it. Returns the result as it is."""
@@ -351,7 +392,7 @@ class App:
                 if result.feed in sync.after:
                     self.state.write(f"syncs/{name}/wanted.json", orjson.dumps({"at": self.clock.now().isoformat()}))
 
-        feed = self.settings.feeds.get(result.feed or "")
+        feed = self.feeds.get(result.feed or "")
         if feed is not None and feed.notify and result.feed is not None:
             if result.status == "quarantined":
                 self.notices.tell_change(kinds.file_quarantined(result.feed, result.file, result.status, result.reason or ""), feed.notify)
@@ -365,7 +406,7 @@ class App:
         Chunks and receipts are announced anew, so that the platform hands them to their own functions.
         """
         found = {"runs": 0, "chunks": 0, "files": 0, "relays": self.sweeper.forget_relays()}
-        if self.settings.feeds and self.settings.exports is not None:
+        if self.feeds and self.settings.exports is not None:
             found["files"] = len(self.load_missed(LEFT_ALONE))
         self.tell_late_feeds()
         found["notices"] = self.notices.finish()

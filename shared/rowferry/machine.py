@@ -122,7 +122,7 @@ class Machine:
         A second `pull` of the name waits for the first. Without `last` the days go up to today. What the vendor does
         not give now ends as `failed`; the same call goes on with it. Raises `UsageError`.
         """
-        begin, end = _day(first or last) if first or last else None, _day(last) if last else None
+        begin, end = (_day(day) if day else None for day in (first or last, last))
         self._wait_for(f"pull/{name}")
         results: list[LoadResult] = []
         try:
@@ -145,14 +145,12 @@ class Machine:
     def pulled_csv(self, name: str, keys: Sequence[str], file: IO[str]) -> int:
         """Write the rows of a pull's export files as CSV; how many."""
         from rowferry.feeds.contract import read_contract
-        from rowferry.feeds.routing import match, upload
+        from rowferry.feeds.routing import upload
         from rowferry.pulls.csvfile import write_csv
         from rowferry.pulls.feeds import feed_name
 
         named = feed_name(self.app.settings, name)
-        feed, key = self.app.feeds[named], keys[0] if keys else "none"
-        found = match(named, feed, key)
-        contract = read_contract(found if isinstance(found, Match) else upload(named, feed, key))
+        contract = read_contract(upload(named, self.app.feeds[named], keys[0] if keys else "none"))
         return write_csv(self.app.exports, keys, contract, self.app.settings.pulls[name].columns, file)
 
     def pull_due(self, name: str) -> list[LoadResult]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +46,7 @@ def _write(machine: Machine, name: str, results: Sequence[LoadResult], out: str,
     """The rows of all windows that were pulled. A file appears whole or not at all."""
     keys = [result.file for result in results if result.code != "pull"]
     if out == STDOUT:
-        return machine.pulled_csv(name, keys, sys.stdout)
+        return _print(machine, name, keys)
     part = Path(f"{out}.part")
     try:
         with part.open("w", encoding="utf-8-sig" if bom else "utf-8", newline="") as file:
@@ -53,6 +55,18 @@ def _write(machine: Machine, name: str, results: Sequence[LoadResult], out: str,
     finally:
         part.unlink(missing_ok=True)
     return rows
+
+
+def _print(machine: Machine, name: str, keys: Sequence[str]) -> int:
+    """The same on stdout, as UTF-8 whatever the terminal's own encoding. A reader that has seen enough is no failure."""
+    stdout = io.TextIOWrapper(sys.stdout.buffer, "utf-8", newline="", write_through=True)
+    try:
+        return machine.pulled_csv(name, keys, stdout)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it ends
+        return 0
+    finally:
+        stdout.detach()
 
 
 def _say(results: Sequence[LoadResult], terminal: Terminal) -> int:

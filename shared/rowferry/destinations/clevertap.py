@@ -94,7 +94,8 @@ def _in_flight(settings: CleverTapSettings) -> int:
     return settings.in_flight or max(1, 10 // settings.instances)
 
 
-def _host(settings: CleverTapSettings) -> str:
+def host(settings: CleverTapSettings) -> str:
+    """Scheme and host of the project's APIs, without a slash at the end."""
     return (settings.base_url or f"https://{HOSTS[settings.region or 'global']}.clevertap.com").rstrip("/")
 
 
@@ -120,7 +121,7 @@ def _post(path: str, body: bytes, settings: CleverTapSettings) -> Request:
         "X-CleverTap-Passcode": settings.passcode.reveal(),
         "Content-Type": "application/json; charset=utf-8",
     }
-    return Request("POST", _host(settings) + path, body, headers)
+    return Request("POST", host(settings) + path, body, headers)
 
 
 def _envelope(batch: Sequence[bytes]) -> bytes:

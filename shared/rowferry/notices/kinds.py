@@ -106,3 +106,13 @@ def first_run(run: RunResult) -> Change | None:
         return None
     notice = Notice(f"Sync {run.sync} has run for the first time; from now on only changes are told", _balance(run), is_good=True)
     return Change(f"sync/{run.sync}/first", "ran", notice)
+
+
+def pull_failed(pull: str, reason: str) -> Change:
+    """Some of a report could not be pulled; what could is loaded."""
+    return Change(f"pull/{pull}", "failed", Notice(f"Pull {pull} failed", {}, reason, f"rowferry pull {pull}"))
+
+
+def pull_works(pull: str) -> Change:
+    """A report was pulled; news only when it had failed before."""
+    return Change(f"pull/{pull}", OK, Notice(f"Pull {pull} works again", is_good=True))

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from rowferry.twins._clevertap_reads import Reads
 from rowferry.twins.server import Call, Twin
 from rowferry.wire import Response
 
@@ -56,8 +57,8 @@ class CleverTapTwin(Twin):
     """A CleverTap project. `account_id` and `passcode` are checked where they are set.
 
     `profiles` holds each person's properties by identifier, `events` what was stored in order (unless `keep_log` is off),
-    `consent` the last status of each address. `discarded` are event names somebody threw away in
-    the dashboard (528). `most_open` is the highest number of requests seen open at once.
+    `consent` the last status of each address, `reads` what exports and reports give out. `discarded` are event names
+    somebody threw away in the dashboard (528). `most_open` is the highest number of requests seen open at once.
     """
 
     account_id: str | None = None
@@ -68,6 +69,7 @@ class CleverTapTwin(Twin):
     events: list[dict[str, Any]] = field(default_factory=list)
     consent: dict[str, str] = field(default_factory=dict)
     most_open: int = 0
+    reads: Reads = field(default_factory=Reads)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,7 +106,7 @@ class CleverTapTwin(Twin):
             "/1/now.json": lambda _call: _json(200, {"status": "success", "count": len(self.profiles)}),
         }
         if url.path not in answers:
-            return Response(200)
+            return self.reads.answer(call) or Response(200)
         return answers[url.path](call) if call.method == "POST" else _fail(405, "Method not allowed")
 
     def _take(self, call: Call, take: Callable[[Any, bool], None]) -> Response:

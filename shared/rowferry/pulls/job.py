@@ -1,0 +1,77 @@
+"""One pull of the settings, put together: which windows, from whom, into which stores, and what is news of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from rowferry import pulls
+from rowferry.clock import Clock
+from rowferry.errors import CredentialsError
+from rowferry.http import HttpClient
+from rowferry.notices.kinds import Change, pull_failed, pull_works
+from rowferry.pulls.asker import PAGE_BYTES
+from rowferry.pulls.due import Plan
+from rowferry.pulls.port import Window
+from rowferry.pulls.puller import Pulled, Puller
+from rowferry.settings.pull import Pull
+from rowferry.stores.port import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A pull at work. `settings` are the account's, with their secrets; `ids` gives what the pull's model holds;
+    `tell` is told how things stand once all windows are through."""
+
+    name: str
+    pull: Pull
+    settings: Any
+    state: Store
+    exports: Store
+    clock: Clock
+    ids: Callable[[], Iterable[str]]
+    tell: Callable[[Change], object]
+    left_seconds: Callable[[], float]
+    progress: Callable[[int], None]
+
+    def run(self, first: date | None, last: date | None) -> Iterator[Pulled]:
+        """Pull the days `first` to `last` (today without it), or what is due; what became of each window.
+
+        Raises `UsageError` for days that can't be pulled, and what `Puller.run` raises.
+        """
+        source = pulls.find(self.settings.vendor)
+        plan = Plan(self.name, self.pull, source.reports[self.pull.report], source.zone(self.settings), self.state)
+        now = self.clock.now()
+        windows = plan.due(now) if first is None else plan.between(first, last or plan.today(now), now)
+        failures = []
+        try:
+            for found in self._pull(windows):
+                if found.failure is None:
+                    plan.settle(found.window, self.clock.now())
+                else:
+                    failures.append(f"{found.window.name}: {found.failure}")
+                yield found
+        except CredentialsError as error:
+            self.tell(pull_failed(self.name, str(error)))
+            raise
+        self.tell(pull_failed(self.name, failures[0]) if failures else pull_works(self.name))
+
+    def _pull(self, windows: list[Window]) -> Iterator[Pulled]:
+        source = pulls.find(self.settings.vendor)
+        with closing(HttpClient(source.in_flight, body_bytes=PAGE_BYTES)) as client:
+            yield from Puller(
+                self.name,
+                self.pull,
+                source,
+                self.settings,
+                self.state,
+                self.exports,
+                client,
+                self.clock,
+                self.ids,
+                self.left_seconds,
+                self.progress,
+            ).run(windows)
