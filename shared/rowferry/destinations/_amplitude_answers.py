@@ -53,14 +53,14 @@ _OVER_QUOTA = Rejected("daily_quota", "Amplitude took 500,000 events of this use
 
 
 @dataclass(frozen=True, slots=True)
-class Sorted:
+class Progress:
     """How far a batch got over several answers: which rows are out, and how many rounds it took."""
 
     out: Undelivered = field(default_factory=dict)
     rounds: int = 0
 
     @classmethod
-    def of(cls, note: str) -> Sorted:
+    def of(cls, note: str) -> Progress:
         """What `note` wrote."""
         if not note:
             return cls()
@@ -73,7 +73,16 @@ class Sorted:
         out = [[index, getattr(row, "code", None), row.reason, getattr(row, "wait_seconds", None)] for index, row in self.out.items()]
         return orjson.dumps([self.rounds, out]).decode()
 
-    def settle(self, batch: Sequence[bytes]) -> Settled:
+    def left(self, batch: Sequence[bytes]) -> list[int]:
+        """Where in the batch the rows stand that the last request had."""
+        return [index for index in range(len(batch)) if index not in self.out]
+
+    def without(self, batch: Sequence[bytes], named: Undelivered) -> Progress:
+        """One round further: these rows of the last request, by their places in it, are out."""
+        left = self.left(batch)
+        return Progress(self.out | {left[index]: row for index, row in named.items()}, self.rounds + 1)
+
+    def settled(self, batch: Sequence[bytes]) -> Settled:
         """All that are not out are delivered."""
         return Settled([self.out.get(index, DELIVERED) for index in range(len(batch))])
 
@@ -82,8 +91,8 @@ class Sorted:
 class Reader:
     """Reads the answers to one action's requests.
 
-    `build` makes the request for what is left; `is_form`: payloads stand in a form, and the body of a 200
-    is not documented; `pause_seconds(batch, settings)` is how long a throttled user or device must be left alone.
+    `build` makes the request for what is left; `pause_seconds(batch, settings)` is how long a throttled user or
+    device must be left alone; `probe` makes a request without rows; `is_form`: payloads stand in a form.
     """
 
     build: Build
@@ -94,86 +103,96 @@ class Reader:
     def read(self, response: Response, batch: Sequence[bytes], settings: AmplitudeSettings, note: str) -> Answer:
         """See `Action.read`."""
         if note == _BLOCKED:
-            return _read_blocked(response, batch)
-        done = Sorted.of(note)
-        left = [index for index in range(len(batch)) if index not in done.out]
-        part = [batch[index] for index in left]
-        document = answers.json_object(response)
+            return _read_blocked(response)
+        done = Progress.of(note)
+        part = [batch[index] for index in done.left(batch)]
         if response.status == 200:
-            return self._read_taken(response, document, len(part), settings) or done.settle(batch)
-        if response.status == 403:  # a firewall's: for text that looks like an attack, or for where we call from [HV2]
-            one = Follow(self.probe(settings), _BLOCKED)
-            return one if len(batch) == 1 else Split("blocked_by_firewall", "Amplitude's firewall refused the request")
+            return self._read_taken(response, len(part), settings) or done.settled(batch)
+        if response.status == 403:
+            return self._read_forbidden(batch, settings)
+        document = answers.json_object(response)
         if document is not None and response.status in (400, 429):
-            return self._read_refusal(response, document, part, settings) or self._without(document, batch, done, left, settings)
-        wait_seconds = answers.retry_after(response)
-        if response.status == 429 and wait_seconds is None:  # Retry-After is not documented: honoured if it comes
-            return SlowDown("Amplitude answered 429", self.pause_seconds(part, settings))
-        return answers.by_status(response, "Amplitude", wait_seconds) or _unread(response)
+            return self._read_refused(response, document, batch, done, settings)
+        return answers.by_status(response, "Amplitude", self._wait_seconds(response, part, settings)) or _unread(response)
 
-    def _read_taken(self, response: Response, document: Any, sent: int, settings: AmplitudeSettings) -> Answer | None:
+    def _wait_seconds(self, response: Response, part: Sequence[bytes], settings: AmplitudeSettings) -> float | None:
+        """What `Retry-After` asks for, which is not documented; else what the pages say of a throttled user or device."""
+        asked = answers.retry_after(response)
+        return self.pause_seconds(part, settings) if asked is None and response.status in (400, 429) else asked
+
+    def _read_forbidden(self, batch: Sequence[bytes], settings: AmplitudeSettings) -> Answer:
+        """A firewall's answer, to text that looks like an attack, or to where we call from [HV2]: which, a call without rows tells."""
+        if len(batch) > 1:
+            return Split("blocked_by_firewall", "Amplitude's firewall refused the request")
+        return Follow(self.probe(settings), _BLOCKED)
+
+    def _read_refused(
+        self, response: Response, document: Mapping[str, Any], batch: Sequence[bytes], done: Progress, settings: AmplitudeSettings
+    ) -> Answer:
+        part = [batch[index] for index in done.left(batch)]
+        rows = [orjson.loads(unquote_plus(payload.decode()) if self.is_form else payload) for payload in part]
+        said = f"Amplitude answered {response.status}: {blanked(str(document.get('error', 'no reason given')), rows)}"
+        wait_seconds = self._wait_seconds(response, part, settings)
+        named = _named(document, rows, wait_seconds)
+        if not named:
+            return _read_unnamed(response.status, document, said, wait_seconds)
+        if len(named) == len(rows) and all(isinstance(row, Again) for row in named.values()):
+            return SlowDown(said, wait_seconds)  # to be throttled is no failed attempt
+        return self._go_on(done.without(batch, named), batch, said, settings)
+
+    def _read_taken(self, response: Response, sent: int, settings: AmplitudeSettings) -> Answer | None:
         """What is wrong with a 200; None when nothing is."""
+        document = answers.json_object(response)
         if self.is_form:
             return None if _is_success(response, document, settings) else _unread(response)
         if document is None or document.get("code") != 200:
             return _unread(response)
         ingested = document.get("events_ingested", sent)
         if settings.short_count == "reject" and isinstance(ingested, int) and ingested < sent:
-            # Whether repeats count is not documented; halving finds the events that are never counted.
+            # Halving finds the events that are never counted.
             return Split("not_ingested", f"Amplitude answered 200 and took {ingested} of {sent} events, without a word on the others")
         return None
 
-    def _read_refusal(
-        self, response: Response, document: Mapping[str, Any], part: Sequence[bytes], settings: AmplitudeSettings
-    ) -> Answer | None:
-        """What a 400 or 429 means for all rows together; None when it names some."""
-        said = _said(response, document, part, self.is_form)
-        error = str(document.get("error", "")).lower()
-        of_request = "api key" in error or "request path" in error or bool(document.get("missing_field"))
-        if response.status == 400 and of_request:
-            return Refused(f"{said}; check api_key, region and base_url")
-        named = self._named(document, part, settings)
-        if not named:
-            wait_seconds = answers.retry_after(response)
-            wait_seconds = self.pause_seconds(part, settings) if wait_seconds is None else wait_seconds
-            return SlowDown(said, wait_seconds) if response.status == 429 else Split("refused_by_vendor", said)
-        if len(named) == len(part) and all(isinstance(row, Again) for row in named.values()):
-            return SlowDown(said, self.pause_seconds(part, settings))  # being throttled is no failed attempt
-        return None
-
-    def _without(
-        self, document: Mapping[str, Any], batch: Sequence[bytes], done: Sorted, left: Sequence[int], settings: AmplitudeSettings
-    ) -> Answer:
+    def _go_on(self, done: Progress, batch: Sequence[bytes], said: str, settings: AmplitudeSettings) -> Answer:
         """The rest of the batch once more, without the rows that were named."""
-        named = self._named(document, [batch[index] for index in left], settings) or {}
-        done = Sorted(done.out | {left[index]: row for index, row in named.items()}, done.rounds + 1)
-        rest = [payload for index, payload in enumerate(batch) if index not in done.out]
+        rest = [batch[index] for index in done.left(batch)]
         if not rest:
-            return done.settle(batch)
+            return done.settled(batch)
         if done.rounds == MAX_ROUNDS:
-            return Split("refused_by_vendor", "Amplitude went on naming other rows")
+            return Split("refused_by_vendor", f"{said}, and again after {MAX_ROUNDS} rounds without the rows that it named")
         return Follow(self.build(rest, settings), done.note)
 
-    def _named(self, document: Mapping[str, Any], part: Sequence[bytes], settings: AmplitudeSettings) -> Undelivered | None:
-        """The rows that an answer names, by index or by their user or device; None when an index is none of ours."""
-        named: Undelivered = {}
-        for index, row in _by_index(document):
-            if type(index) is not int or not 0 <= index < len(part):
-                return None
-            named.setdefault(index, row)
-        throttled = Again("Amplitude throttles this row's user or device", self.pause_seconds(part, settings))
-        for index in _items(document.get("throttled_events")):
-            if type(index) is not int or not 0 <= index < len(part):
-                return None
-            named.setdefault(index, throttled)
-        by_id = _by_id(document, throttled)
-        if by_id:
-            for index, payload in enumerate(part):
-                row = orjson.loads(_json(payload, self.is_form))
-                for kind in ("user_id", "device_id"):
-                    if (kind, row.get(kind)) in by_id:
-                        named.setdefault(index, by_id[kind, row[kind]])
-        return named
+
+# ── Refusals ────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_unnamed(status: int, document: Mapping[str, Any], said: str, wait_seconds: float | None) -> Answer:
+    """What a 400 or 429 means that names no row."""
+    if status == 429:
+        return SlowDown(said, wait_seconds)
+    error = str(document.get("error", "")).lower()
+    if "api key" in error or "request path" in error or document.get("missing_field"):  # of the request itself [HV2]
+        return Refused(f"{said}; check api_key, region and base_url")
+    return Split("refused_by_vendor", said)
+
+
+def _named(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], wait_seconds: float | None) -> Undelivered:
+    """The rows that an answer names, by their places or by their user or device. None, when a place is none of ours.
+
+    The gravest counts: a refused row, then a silenced or one over its quota, then a throttled one.
+    """
+    throttled = Again("Amplitude throttles this row's user or device", wait_seconds)
+    named: Undelivered = {}
+    for index, fault in _by_index(document):
+        named.setdefault(index, fault)
+    if by_id := _by_id(document, throttled):
+        for index, row in enumerate(rows):
+            found = [by_id[who] for who in row.items() if who[0] in ("user_id", "device_id") and who in by_id]
+            if found:
+                named.setdefault(index, min(found, key=lambda one: isinstance(one, Again)))
+    for index in _items(document.get("throttled_events")):
+        named.setdefault(index, throttled)
+    return named if all(type(index) is int and 0 <= index < len(rows) for index in named) else {}
 
 
 def _by_index(document: Mapping[str, Any]) -> Iterator[tuple[Any, Rejected]]:
@@ -215,22 +234,10 @@ def _unread(response: Response) -> TryAgain:
     return TryAgain(f"Amplitude answered {response.status}, and not as its documentation says")
 
 
-def _said(response: Response, document: Mapping[str, Any], part: Sequence[bytes], is_form: bool) -> str:
-    """Status and error text alone: the rest of such an answer holds identifiers."""
-    quoted = [orjson.loads(_json(payload, is_form)) for payload in part]
-    return f"Amplitude answered {response.status}: {blanked(str(document.get('error', 'no reason given')), quoted)}"
-
-
-def _json(payload: bytes, is_form: bool) -> bytes:
-    return unquote_plus(payload.decode()).encode() if is_form else payload
-
-
-def _read_blocked(response: Response, batch: Sequence[bytes]) -> Answer:
-    """After a 403 for a single row: when a request without rows gets through, the row is what the firewall refuses."""
+def _read_blocked(response: Response) -> Answer:
+    """After a 403 to a single row: when a request without rows gets through, the row is what the firewall refuses."""
     if response.status == 403:
         return Refused("Amplitude's firewall refuses every request: check where they come from, and base_url")
     if response.status in (200, 400):
-        return Settled(
-            [Rejected("blocked_by_firewall", "Amplitude's firewall refused this row: its text looks like an attack to it")] * len(batch)
-        )
+        return Settled([Rejected("blocked_by_firewall", "Amplitude's firewall refused this row: its text looks like an attack to it")])
     return answers.by_status(response, "Amplitude") or _unread(response)

@@ -158,17 +158,18 @@ class _Properties:
 
     def add(self, name: str, value: Any, whole: str) -> None:
         """One field; `whole` is the name of a field that is an object of them all. Raises `RowRejected`."""
-        if name == whole:
-            for inner, part in values.members(value, name).items():
-                self.add(inner, part, whole="")
-            return
-        for operator, target, operand in values.operations(name, value):
-            if operator not in self._operators or target.startswith("$"):
-                raise RowRejected("operator_unknown", f"{name} starts with $ or holds an operator that Amplitude has not here")
-            if target in self._names:  # which of two would win is not documented
-                raise RowRejected("conflicting_fields", f"the property {target} is changed twice in one row")
-            self._names.add(target)
-            self.found.setdefault(operator, {})[target] = values.operand(operator, operand, name, self._settings.list_characters)
+        parts = values.members(value, name).items() if name == whole else [(name, value)]
+        for inner, part in parts:
+            for operator, target, operand in values.operations(inner, part, name):
+                self._add_one(operator, target, operand, name)
+
+    def _add_one(self, operator: str, target: str, operand: Any, name: str) -> None:
+        if operator not in self._operators or target.startswith("$"):
+            raise RowRejected("operator_unknown", f"{name} starts with $ or holds an operator that Amplitude has not here")
+        if target in self._names:  # which of two would win is not documented
+            raise RowRejected("conflicting_fields", f"{name} changes a property that another field, or operator, changes as well")
+        self._names.add(target)
+        self.found.setdefault(operator, {})[target] = values.operand(operator, operand, name, self._settings.list_characters)
 
 
 # ── What is wrong with a map ────────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ Sources, read 2026-03 to 2026-11: amplitude.com/docs/apis/analytics/http-v2 [HV2
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -84,8 +85,10 @@ def milliseconds(value: Value, name: str) -> int:
 
 
 def whole(value: Value, name: str) -> int:
-    """A whole number, or its digits. Raises `RowRejected`."""
-    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit() and len(value) < 20:
+    """A whole number, whatever its type, or its digits. Raises `RowRejected`."""
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value):
+        value = int(value)
+    if isinstance(value, float | Decimal) and values.number(value, name).is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return values.integer(value, name)
@@ -217,24 +220,24 @@ GROUP_OPERATORS = frozenset({"$set", "$setOnce", "$add", "$append", "$prepend", 
 USER_OPERATORS = GROUP_OPERATORS | {"$preInsert", "$postInsert", "$remove"}  # [IDN]
 
 
-def operations(name: str, value: Value) -> Iterator[tuple[str, str, Value]]:
-    """What one field of a profile or group says, as operator, property and operand.
+def operations(key: str, value: Value, name: str) -> Iterator[tuple[str, str, Value]]:
+    """What one key of the field `name` of a profile or group says, as operator, property and operand.
 
-    A field is a property, which is set, or unset by None; a property whose value is `{operator: operand}`;
-    or an operator of that name, with an object of properties, as Amplitude's own pages write it.
+    A key is a property, which is set, or unset by None; a property whose value is `{operator: operand}`;
+    or an operator, with an object of properties, as Amplitude's own pages write it.
     """
-    if name in USER_OPERATORS:
+    if key in USER_OPERATORS:
         for inner, operand in members(value, name).items():
-            yield name, inner, operand
+            yield key, inner, operand
     elif value is None:
-        yield "$unset", name, "-"
-    elif isinstance(value, dict) and any(isinstance(key, str) and key.startswith("$") for key in value):
+        yield "$unset", key, "-"
+    elif isinstance(value, dict) and any(inner.startswith("$") for inner in value):
         if len(value) > 1:
             raise RowRejected("operator_unknown", f"{name} has an operator and something else beside it")
         for operator, operand in value.items():
-            yield operator, name, operand
+            yield operator, key, operand
     else:
-        yield "$set", name, value
+        yield "$set", key, value
 
 
 def operand(operator: str, value: Value, name: str, list_characters: int) -> Any:

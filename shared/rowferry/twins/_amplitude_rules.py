@@ -206,11 +206,11 @@ def _cuts(value: Any, name: str, depth: int) -> Iterator[str]:
 
 
 def apply(changed: Mapping[str, Any], to: dict[str, Any]) -> None:
-    """Properties, plain or by operator, into what is known."""
+    """Properties, plain or by operator, into what is known; plain ones beside operators are lost."""
     if not any(name.startswith("$") for name in changed):
         changed = {"$set": changed}
-    for operator, properties in changed.items():
-        for name, value in properties.items():
+    for operator in changed.keys() & _USER_OPERATORS:
+        for name, value in changed[operator].items():
             _apply_one(operator, name, value, to)
 
 
@@ -220,7 +220,7 @@ def _apply_one(operator: str, name: str, value: Any, to: dict[str, Any]) -> None
     more = value if isinstance(value, list) else [value]
     if operator == "$set" or (operator == "$setOnce" and name not in to):
         to[name] = value
-    elif operator == "$add":
+    elif operator == "$add" and isinstance(value, int | float):
         to[name] = (known if isinstance(known, int | float) else 0) + value
     elif operator == "$unset":
         to.pop(name, None)
