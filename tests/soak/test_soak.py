@@ -56,8 +56,8 @@ def more_work(shop: Shop, turn: int) -> None:
     """Something new for every sync."""
     shop.execute(f"UPDATE crm.customers SET tier = 'turn {turn}'")
     shop.execute(
-        f"INSERT INTO crm.sales SELECT {turn} * 1000 + i, 'u' || i, TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-02' + INTERVAL ({turn}) HOUR "
-        f"FROM range({ROWS // 2}) t(i)"
+        f"INSERT INTO crm.sales SELECT {turn} * 1000 + i, 'u' || i, TIMESTAMP '2026-01-01', "
+        f"TIMESTAMP '2026-01-02' + INTERVAL ({turn}) HOUR FROM range({ROWS // 2}) t(i)"
     )
     with sqlite3.connect(shop.folder / "shop.db") as connection:
         connection.executemany("INSERT INTO outbox VALUES (?, ?, NULL)", [(turn * 1000 + i, f"q{i}") for i in range(ROWS // 2)])

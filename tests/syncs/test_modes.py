@@ -301,3 +301,14 @@ def test_changed_rows_come_from_a_database_too(tmp_path: Path, twin: BrazeTwin) 
     with sqlite3.connect(tmp_path / "shop.db") as connection:
         connection.execute("UPDATE people SET tier = 'silver' WHERE id = 'u7'")
     assert counts(sync(shop)) == (50, 49, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["crm.duckdb", "rowferry.duckdb", "it's.duckdb"])
+def test_the_warehouse_file_may_be_called_as_a_schema(tmp_path: Path, twin: BrazeTwin, name: str) -> None:
+    """A file's name never gets in the way of a schema's."""
+    shop = Shop(tmp_path, twin)
+    shop.fill(3)
+    (tmp_path / "warehouse.duckdb").rename(tmp_path / name)
+    shop.settings["warehouse"]["path"] = name
+    shop.save()
+    assert counts(sync(shop)) == (3, 0, 3, 0)

@@ -14,6 +14,7 @@ from rowferry.errors import TryLater
 from rowferry.warehouse.duckdb_dialect import MACROS
 
 _PAUSE_SECONDS = 0.05
+_DATABASE = "_rowferry_file"  # a name that no schema has
 
 
 class DuckDbFile:
@@ -82,7 +83,7 @@ class DuckDbFile:
         until = self._clock.monotonic() + self._busy_seconds
         while True:
             try:
-                return duckdb.connect(str(self._path), config=dict(self._options))
+                return self._attached()
             except duckdb.IOException as error:
                 if not _is_lock(error):
                     raise
@@ -91,7 +92,20 @@ class DuckDbFile:
             self._clock.sleep(_PAUSE_SECONDS)
 
 
+    def _attached(self) -> duckdb.DuckDBPyConnection:
+        """The file under a name of ours: opened directly, its database would be called as the file is, and
+        `crm.customers` in a file `crm.duckdb` could mean two things."""
+        root = duckdb.connect(":memory:", config=dict(self._options))
+        try:
+            root.execute(f"ATTACH '{str(self._path).replace(chr(39), chr(39) * 2)}' AS {_DATABASE}")
+        except duckdb.Error:
+            root.close()
+            raise
+        return root
+
+
 def _prepared(cursor: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    cursor.execute(f"USE {_DATABASE}")
     cursor.execute("SET TimeZone = 'UTC'")
     for macro in MACROS:
         cursor.execute(macro)
