@@ -13,6 +13,7 @@ from rowferry.wire import Response
 
 REFUSED = "refused_by_vendor"
 _PLACE = re.compile(r"/data/(\d{1,6})(?:/|$)", re.ASCII)  # /data/attributes/profiles/data/3/attributes/email [SEG, RS]
+_WITHIN = re.compile(r"/(?:data/\d+|data)/(attributes/[a-z_/-]{1,80})$", re.ASCII)
 _ABOUT_ROWS = (400, 409, 422)
 
 
@@ -73,8 +74,8 @@ def place(where: str) -> int | None:
 def rejected(error: Mapping[str, Any], item: Mapping[str, Any]) -> Rejected:
     """The outcome of an item with this error; Klaviyo's text may quote the item, the reason does not."""
     said = f"{error.get('code') or 'no code'}: {error.get('detail') or error.get('title') or 'no reason given'}"
-    at = re.sub(r"^.*/data/\d+/", "", pointer(error))
-    where = f" (at {at})" if re.fullmatch(r"[a-z_/-]{1,80}", at) else ""
+    at = _WITHIN.search(pointer(error))
+    where = f" (at {at[1]})" if at else ""
     code = str(error.get("code"))
     known = code if re.fullmatch(r"[a-z][a-z_]{2,40}", code) and code != "invalid" else REFUSED
     return Rejected(known, blanked(f"Klaviyo refused this row: {said}{where}", _quotable(item)))

@@ -13,7 +13,7 @@ from rowferry.destinations import _klaviyo_jobs as jobs
 from rowferry.destinations import _klaviyo_records as records
 from rowferry.destinations._klaviyo_chain import Done, Item, Part, State, settle_some
 from rowferry.destinations._klaviyo_requests import get, post
-from rowferry.destinations.port import DELIVERED, Answer, Split
+from rowferry.destinations.port import DELIVERED, Answer, Follow, Split
 from rowferry.destinations.values import dumps
 from rowferry.wire import Request, Response
 
@@ -24,7 +24,7 @@ PartsOf = Callable[[Sequence[Item], "KlaviyoSettings"], list[Part]]
 
 _UNSUBSCRIBES = 100  # profiles of one request [spec]
 _LOOKED_UP = 50  # people of one filter: a page holds 100 [spec]; how long an address may be is not said
-_ALONE = 200  # profiles that may go one by one in a chain; a batch with more is halved
+_PARTS = 200  # requests of a chain: it is begun again from its start when a worker dies; a batch with more is halved
 
 
 def build(batch: Sequence[bytes], settings: KlaviyoSettings, parts_of: PartsOf) -> Request:
@@ -35,9 +35,10 @@ def build(batch: Sequence[bytes], settings: KlaviyoSettings, parts_of: PartsOf) 
 def read(response: Response, batch: Sequence[bytes], settings: KlaviyoSettings, note: str, parts_of: PartsOf) -> Answer:
     """What an answer means; what follows it is in a `Follow`."""
     parts = parts_of(_items(batch), settings)
-    if len([part for part in parts if part.kind == "upsert"]) > _ALONE:
-        return Split("unset", "too many profiles of this batch go one by one")
-    return chain.read(response, len(batch), parts, note, settings, _send, _read_part)
+    answer = chain.read(response, len(batch), parts, note, settings, _send, _read_part)
+    if isinstance(answer, Follow) and len(parts) > _PARTS:
+        return Split("too_many_requests", "this batch is too many requests")  # what was done can be done again
+    return answer
 
 
 def _read_part(response: Response, part: Part, state: State, settings: KlaviyoSettings) -> Answer | Done:
@@ -67,9 +68,9 @@ def _event_identity(item: Item) -> bytes:
 
 def profiles(items: Sequence[Item], settings: KlaviyoSettings) -> list[Part]:
     """A job; before it, one by one, those for whom a job would not do: it ignores nulls [bulk import, 2026-04-15]."""
-    alone = [index for index, item in enumerate(items) if settings.profiles == "single" or records.clears(item)]
-    parts = [Part("upsert", [items[index]], [[index]]) for index in alone]
-    rest = [index for index in range(len(items)) if index not in set(alone)]
+    alone = [settings.profiles == "single" or records.clears(item) for item in items]
+    parts = [Part("upsert", [item], [[index]]) for index, item in enumerate(items) if alone[index]]
+    rest = [index for index in range(len(items)) if not alone[index]]
     return [*parts, _import([items[index] for index in rest], rest)] if rest else parts
 
 
