@@ -265,19 +265,29 @@ class App:
         """A vendor refuses our key: the run has failed, and its people are told."""
         from rowferry.delivery.runs import Run
 
+        if name.sync not in self.settings.syncs:
+            return  # a relayed row waits in the outbox until the key is mended
         run = Run(self.state, name.sync, name.run)
         run.fail(reason, self.clock.now())
-        if name.sync in self.settings.syncs:
-            self.after_run(run.result())
+        self.after_run(run.result())
 
     def finish_run(self, receipts_key: str) -> RunResult:
         """Close the run that these receipts belong to, if they were its last. Raises `ValueError` when
         `receipts_key` names no receipts."""
+        from rowferry.delivery.chunk import ChunkName
+        from rowferry.delivery.outbox import URGENT
+        from rowferry.delivery.receipts import Receipts
         from rowferry.delivery.runs import Run
 
         parts = receipts_key.split("/")
         if len(parts) != 4 or parts[0] != "receipts":
             raise ValueError(f"{receipts_key!r} names no receipts; expected receipts/sync/run/number.json")
+        try:
+            receipts = Receipts.read(self.state.read(receipts_key)[0])
+        except NotFound:
+            return Run(self.state, parts[1], parts[2]).result()  # a late event for a run that is closed and cleared
+        if ChunkName.of(receipts.chunk).lane == URGENT:
+            return self.finisher.finish_relayed(receipts)
         return self.after_run(self.finisher.finish(Run(self.state, parts[1], parts[2])))
 
     @cached_property
@@ -405,7 +415,10 @@ class App:
 
         Chunks and receipts are announced anew, so that the platform hands them to their own functions.
         """
+        from rowferry.webhooks import repeats
+
         found = {"runs": 0, "chunks": 0, "files": 0, "relays": self.sweeper.forget_relays()}
+        repeats.forget(self.state, self.clock.now())
         if self.feeds and self.settings.exports is not None:
             found["files"] = len(self.load_missed(LEFT_ALONE))
         self.tell_late_feeds()

@@ -190,7 +190,12 @@ def check(
 
         terminal.document(json_schema())
         raise SystemExit(0)
-    raise SystemExit(checking.check(config, terminal, live=live, files=files or []))
+    try:
+        code = checking.check(config, terminal, live=live, files=files or [])
+    except RowferryError as error:
+        terminal.failure(str(error))
+        code = 1
+    raise SystemExit(code)
 
 
 @cli.command()

@@ -93,11 +93,13 @@ class Machine:
         plan = (run.read("outline") or {})["plan"]
         return [found.key for found in self.app.state.list(f"{OUTBOX}{plan['destination']}/{plan['lane']}/{run.sync}/{run.run}/")]
 
-    def deliver_relayed(self) -> int:
-        """Deliver what webhooks and notices put into the outbox; how many chunks are done with."""
+    def deliver_relayed(self, destination: str = "") -> int:
+        """Deliver what webhooks and notices put into the outbox, for one destination or for all; how many chunks
+        are done with."""
+        prefix = f"{OUTBOX}{destination}/{URGENT}/" if destination else OUTBOX
         settled = {found.key for found in self.app.state.list("receipts/")}
         done = 0
-        for key in [found.key for found in self.app.state.list(OUTBOX)]:
+        for key in [found.key for found in self.app.state.list(prefix)]:
             name = ChunkName.of(key)
             receipts = f"receipts/{name.stem}.json"
             if name.lane == URGENT and receipts not in settled and self.app.deliver_chunk(key).status == "settled":

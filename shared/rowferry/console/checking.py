@@ -33,9 +33,16 @@ def check(config: Path | None, terminal: Terminal, *, live: bool = False, files:
             terminal.line(f"    {problem.hint}")
     if settings is not None and files:
         from rowferry.console.samples import describe
+        from rowferry.stores.address import open_store
 
+        inside = open_store(settings.exports).path("x") if settings.exports else None
+        exports = inside.parent if inside is not None else None
         for file in files:
-            for line in describe(settings.feeds, file):
+            if not file.is_file():
+                terminal.line(f"{file}: there is no such file")
+                code = 2
+                continue
+            for line in describe(settings.feeds, exports, file):
                 terminal.line(line)
     terminal.line(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}" if problems else "the settings are good")
     return code

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from types import FrameType
 
 from rowferry.errors import RowferryError
@@ -68,7 +69,8 @@ class Worker:
     def look(self) -> None:
         """Start everything that is due now and is not running."""
         self._start("files", self.machine.load_new_and_follow)
-        self._start("outbox", self.machine.deliver_relayed)
+        for name in self.machine.app.settings.destinations:  # each its own: a slow vendor holds nobody else up
+            self._start(f"outbox {name}", partial(self.machine.deliver_relayed, name))
         for name, timer, work in self._timers():
             self._keep(name, timer, work)
 
@@ -76,11 +78,11 @@ class Worker:
         machine, settings = self.machine, self.machine.app.settings
         yield "sweep", Timer(_SWEEP_SECONDS), machine.sweep
         for name, sync in settings.syncs.items():
-            yield f"sync {name}", Timer(sync.every, sync.cron, sync.timezone), lambda name=name: machine.sync(name)
+            yield f"sync {name}", Timer(sync.every, sync.cron, sync.timezone), partial(machine.sync, name)
         for name, pull in settings.pulls.items():
-            yield f"pull {name}", Timer(pull.every, pull.cron, pull.timezone), lambda name=name: machine.pull_due(name)
+            yield f"pull {name}", Timer(pull.every, pull.cron, pull.timezone), partial(machine.pull_due, name)
         for name, alert in settings.alerts.items():
-            yield f"alert {name}", Timer(alert.every, alert.cron, alert.timezone), lambda name=name: machine.app.check_alert(name)
+            yield f"alert {name}", Timer(alert.every, alert.cron, alert.timezone), partial(machine.app.check_alert, name)
 
     def _keep(self, name: str, timer: Timer, work: Callable[[], object]) -> None:
         now = self.machine.app.clock.now()

@@ -40,30 +40,31 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ChunkName:
-    """The parts of a chunk's key. `of` reads one and raises `ValueError` when it is none."""
+    """The parts of a chunk's key. `of` reads one and raises `ValueError` when it is none. `part` is the
+    chunk's number in its run, or the name of a relayed one."""
 
     destination: str
     lane: int
     sync: str
     run: str
-    number: int
+    part: str
 
     @classmethod
     def of(cls, key: str) -> ChunkName:
         parts = key.split("/")
         if len(parts) != 6 or parts[0] != "outbox" or not parts[5].endswith(".jsonl.gz"):
             raise ValueError(f"{key!r} is not a chunk; its name should be outbox/destination/lane/sync/run/number.jsonl.gz")
-        return cls(parts[1], int(parts[2]), parts[3], parts[4], int(parts[5].split(".")[0]))
+        return cls(parts[1], int(parts[2]), parts[3], parts[4], parts[5].removesuffix(".jsonl.gz"))
 
     @property
     def key(self) -> str:
         """The object's key in the state store."""
-        return f"{OUTBOX}{self.destination}/{self.lane}/{self.sync}/{self.run}/{self.number:05d}.jsonl.gz"
+        return f"{OUTBOX}{self.destination}/{self.lane}/{self.sync}/{self.run}/{self.part}.jsonl.gz"
 
     @property
     def stem(self) -> str:
         """What claim, journal and receipts of this chunk are filed under."""
-        return f"{self.sync}/{self.run}/{self.number:05d}"
+        return f"{self.sync}/{self.run}/{self.part}"
 
     @staticmethod
     def prefix(plan: Plan) -> str:
@@ -71,9 +72,9 @@ class ChunkName:
         return f"{OUTBOX}{plan.destination}/{plan.lane}/{plan.sync}/{plan.run}/"
 
 
-def chunk_name(plan: Plan, number: int) -> ChunkName:
-    """The name of a run's chunk; numbers count from 0."""
-    return ChunkName(plan.destination, plan.lane, plan.sync, plan.run, number)
+def chunk_name(plan: Plan, part: int | str) -> ChunkName:
+    """The name of a run's chunk: its number, from 0, or what a relayed one is called."""
+    return ChunkName(plan.destination, plan.lane, plan.sync, plan.run, part if isinstance(part, str) else f"{part:05d}")
 
 
 def encode_row(row: Row) -> bytes:
@@ -81,7 +82,7 @@ def encode_row(row: Row) -> bytes:
     return values.to_json([row.id, row.key, row.op, row.mask, *row.values])
 
 
-def write_chunk(store: Store, plan: Plan, number: int, lines: Iterable[bytes]) -> bool:
+def write_chunk(store: Store, plan: Plan, part: int | str, lines: Iterable[bytes]) -> bool:
     """Put a chunk into the outbox. False when it was there already: a repeat changes nothing."""
     buffer = io.BytesIO()
     with igzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as packed:
@@ -89,7 +90,7 @@ def write_chunk(store: Store, plan: Plan, number: int, lines: Iterable[bytes]) -
         for some in _grouped(lines):
             packed.write(some)
     try:
-        store.create(chunk_name(plan, number).key, buffer.getvalue())
+        store.create(chunk_name(plan, part).key, buffer.getvalue())
     except Exists:
         return False
     return True

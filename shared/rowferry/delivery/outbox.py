@@ -12,6 +12,7 @@ from rowferry.delivery.plan import Plan
 from rowferry.mapping.mapping import Field, Part
 from rowferry.stores.port import Store
 
+RELAYED = "relayed"  # stands where a chunk of a sync has its run
 URGENT = 1  # the lane of webhooks and notices: ahead of every sync
 
 
@@ -31,8 +32,9 @@ class Outbox:
         Raises `TryLater` when the store can't take it; nothing is on its way then.
         """
         names = list(dict.fromkeys(name for row in rows for name in row))
+        name = name_of(id, destination)
         plan = Plan(
-            run=run_of(id),
+            run=RELAYED,
             sync=source,
             destination=destination,
             action=action,
@@ -45,7 +47,7 @@ class Outbox:
         lines = [
             encode_row(
                 Row(
-                    f"{plan.run}-{index}",
+                    f"{name}-{index}",
                     f"{id}#{index}",
                     "upsert",
                     "".join("1" if name in row else "0" for name in names),
@@ -54,11 +56,12 @@ class Outbox:
             )
             for index, row in enumerate(rows)
         ]
-        return write_chunk(self._store, plan, 0, lines)
+        return write_chunk(self._store, plan, name, lines)
 
 
-def run_of(id: str) -> str:
-    """A run's name for somebody else's id: readable where it can be, always fit for a key."""
-    digest = hashlib.sha256(id.encode()).hexdigest()[:16]
+def name_of(id: str, destination: str) -> str:
+    """A chunk's name for somebody else's id: readable where it can be, always fit for a key, and another one
+    for each destination, for receipts are filed under it."""
+    digest = hashlib.sha256(f"{destination}\n{id}".encode()).hexdigest()[:16]
     readable = re.sub(r"[^A-Za-z0-9_-]", "", id)[:40]
     return f"{readable}-{digest}" if readable else digest

@@ -42,7 +42,7 @@ class Finisher:
         manifest = run.manifest()
         if manifest is None or run.has("closed"):
             self._clear(run)
-            return run.result() if run.has("started") else self._finish_relayed(run)
+            return run.result()
         totals = Totals.of(run.receipts())
         if totals.chunks < manifest.chunks:
             return run.result()
@@ -58,17 +58,15 @@ class Finisher:
         self._clear(run)
         return run.result()
 
-    def _finish_relayed(self, run: Run) -> RunResult:
-        """A webhook's or a notice's rows: nothing to commit but dead letters. The chunk stays in the
-        outbox for a while, for it is what tells a repeat of the webhook."""
-        receipts = next(run.receipts(), None)
-        if receipts is None:
-            return run.result()
+    def finish_relayed(self, receipts: Receipts) -> RunResult:
+        """A webhook's or a notice's rows have their outcome: nothing to commit but dead letters. The chunk stays
+        in the outbox for a while, for it is what tells a repeat of the webhook."""
+        name = ChunkName.of(receipts.chunk)
         if receipts.rejected:
-            self._bury(run, receipts)
+            self._bury(name, receipts)
         return RunResult(
-            run.run,
-            run.sync,
+            name.part,
+            name.sync,
             "closed",
             read=receipts.rows,
             delivered=receipts.delivered,
@@ -77,20 +75,19 @@ class Finisher:
             resent=receipts.resent,
         )
 
-    def _bury(self, run: Run, receipts: Receipts) -> None:
+    def _bury(self, name: ChunkName, receipts: Receipts) -> None:
         tables.make_common(self.warehouse)
         with Chunk(self.store.open(receipts.chunk)) as chunk:
             action = chunk.plan.action
-        rejected = f"rowferry.{table_part('rejected', run.sync, run.run)}"
+        rejected = f"rowferry.{table_part('rejected', name.sync, name.part)}"
         columns = {"row_id": "STRING", "row_key": "STRING", "code": "STRING", "reason": "STRING"}
         rows = ({"row_id": row.id, "row_key": row.key, "code": row.code, "reason": row.reason} for row in receipts.rejected)
-        self.warehouse.load_rows(rejected, columns, rows, job=f"rejected/{run.sync}/{run.run}")
-        names = {"sync": run.sync, "run": run.run, "destination": ChunkName.of(receipts.chunk).destination, "action": action}
-        params = {name: Param("STRING", value) for name, value in names.items()} | {"at": Param("TIMESTAMP", self.clock.now())}
-        statement = render(
-            "commit_relayed", dead_letters=self.warehouse.quote(tables.DEAD_LETTERS), rejected=self.warehouse.quote(rejected)
-        )
-        self.warehouse.apply(split(statement), params, once=f"finish/{run.sync}/{run.run}")
+        self.warehouse.load_rows(rejected, columns, rows, job=f"rejected/{name.stem}")
+        texts = {"sync": name.sync, "run": name.part, "destination": name.destination, "action": action}
+        params = {key: Param("STRING", value) for key, value in texts.items()} | {"at": Param("TIMESTAMP", self.clock.now())}
+        quote = self.warehouse.quote
+        statement = render("commit_relayed", dead_letters=quote(tables.DEAD_LETTERS), rejected=quote(rejected))
+        self.warehouse.apply(split(statement), params, once=f"finish/{name.stem}")
         self.warehouse.drop(rejected)
 
     def _commit(self, run: Run, manifest: Manifest, outline: Outline, totals: Totals) -> None:
