@@ -98,8 +98,8 @@ def test_region_chooses_the_hosts(region: str, events: str, cohorts: str) -> Non
     keys = {"api_key": Secret("env:K", "k"), "secret_key": Secret("env:S", "s")}
     settings = AmplitudeSettings.model_validate({"vendor": "amplitude", "region": region, **keys})
     assert EVENT.build([b"{}"], settings).url == f"{events}/2/httpapi"
-    assert PROFILE.build([b"%7B%7D"], settings).url == f"{events}/identify"
-    assert GROUP.build([b"%7B%7D"], settings).url == f"{events}/groupidentify"
+    assert PROFILE.build([b"{}"], settings).url == f"{events}/identify"
+    assert GROUP.build([b"{}"], settings).url == f"{events}/groupidentify"
     assert AUDIENCE.build([b"{}"], settings).url == f"{cohorts}/api/3/cohorts"
 
 
@@ -343,14 +343,14 @@ def test_events_repeat_safely() -> None:
 
 def test_a_profile_is_a_form() -> None:
     """Key, options and a JSON list of identifications, all form-encoded; several rows stand in one list."""
-    rows = [{"user_id": "Zoë & co+", "tier": "gold, 100 %"}, {"user_id": "u2", "tier": "=1"}]
+    rows = [{"user_id": "Zoë & co+", "tier": "gold; 100 %"}, {"user_id": "u2", "tier": "=1"}]
     request = PROFILE.build([PROFILE.to_payload(row, SETTINGS) for row in rows], SETTINGS)
     assert request.headers == {"content-type": "application/x-www-form-urlencoded"}
     assert form_of(PROFILE, *rows) == {
         "api_key": "amplitude-key",
         "options": {"min_id_length": 1},
         "identification": [
-            {"user_id": "Zoë & co+", "user_properties": {"$set": {"tier": "gold, 100 %"}}},
+            {"user_id": "Zoë & co+", "user_properties": {"$set": {"tier": "gold; 100 %"}}},
             {"user_id": "u2", "user_properties": {"$set": {"tier": "=1"}}},
         ],
     }
@@ -563,6 +563,14 @@ def test_all_throttled_is_a_pause_and_no_attempt() -> None:
     """When everybody in the batch is throttled it waits, however often."""
     answer = read(429, {"error": "Too many", "throttled_users": {f"user-{n}": 31 for n in range(3)}})
     assert answer == SlowDown("Amplitude answered 429: Too many", 30.0)
+
+
+def test_more_than_a_seconds_worth_is_halved() -> None:
+    """A request that is over the threshold by itself could be refused after every pause, so it gets smaller before it waits."""
+    throttled = {"error": "Too many", "eps_threshold": 2, "throttled_events": [0, 1, 2]}
+    assert isinstance(read(429, throttled, rows=3), Split)
+    assert isinstance(read(429, {**throttled, "throttled_events": [0, 1]}, rows=2), SlowDown)
+    assert isinstance(read(429, {**throttled, "throttled_events": [0], "eps_threshold": 0}, rows=1), SlowDown)
 
 
 @pytest.mark.parametrize(("rows", "pause_seconds"), [(3, 30.0), (200, 15.0)])

@@ -367,6 +367,13 @@ def test_a_noisy_user_holds_nobody_back(tmp_path: Path, twin: AmplitudeTwin, clo
     assert max(clock.slept) <= 30
 
 
+def test_one_user_with_more_events_than_fit_into_a_second(tmp_path: Path, twin: AmplitudeTwin, clock: ManualClock) -> None:
+    """A batch that no pause would get through is sent in smaller ones: all arrive, and none is rejected."""
+    twin.eps_threshold, twin.eps_window_seconds = 30, 1.0
+    found = run(tmp_path, twin, clock, [{"raw": event()} for _ in range(200)], endpoint="http_v2")
+    assert (found.delivered, len(found.rejected), len(twin.events)) == (200, 0, 200)
+
+
 def test_quota_silence_and_firewall_cost_their_rows_alone(tmp_path: Path, twin: AmplitudeTwin, clock: ManualClock) -> None:
     """Three rows that Amplitude will not have, each for its own reason, and their neighbours delivered."""
     twin.silenced_devices.add("device-1")

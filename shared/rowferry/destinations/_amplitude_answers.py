@@ -137,7 +137,7 @@ class Reader:
         if not named:
             return _read_unnamed(response.status, document, said, wait_seconds)
         if len(named) == len(rows) and all(isinstance(row, Again) for row in named.values()):
-            return SlowDown(said, wait_seconds)  # to be throttled is no failed attempt
+            return _read_throttled(document, len(rows), said, wait_seconds)
         return self._go_on(done.without(batch, named), batch, said, settings)
 
     def _read_taken(self, response: Response, sent: int, settings: AmplitudeSettings) -> Answer | None:
@@ -174,6 +174,17 @@ def _read_unnamed(status: int, document: Mapping[str, Any], said: str, wait_seco
     if "api key" in error or "request path" in error or document.get("missing_field"):  # of the request itself [HV2]
         return Refused(f"{said}; check api_key, region and base_url")
     return Split("refused_by_vendor", said)
+
+
+def _read_throttled(document: Mapping[str, Any], rows: int, said: str, wait_seconds: float | None) -> Answer:
+    """Everybody in the request sends too much: wait, which is no failed attempt.
+
+    Halve it first when it is more by itself than may come in a second: it might be refused after every pause.
+    """
+    threshold = document.get("eps_threshold")
+    if isinstance(threshold, int) and rows > max(1, threshold):
+        return Split("throttled", said)
+    return SlowDown(said, wait_seconds)
 
 
 def _named(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], wait_seconds: float | None) -> Undelivered:

@@ -6,9 +6,9 @@ Sources: see `amplitude` and `_amplitude_values`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_plus
 
 from rowferry.destinations import _amplitude_values as values
 from rowferry.destinations.port import Fields
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 USER_IDS = ("user_id", "device_id")  # in this order: a user's events count for the user on any device [HV2]
 GROUP_IDS = ("group_type", "group_value")  # [GIDN]
 MAX_GROUP_PROPERTIES = 1024  # [GIDN]
+_NOT_IN_FORMS = re.compile(rb"[^!-~]|[%&+=;]")
 _SAID = frozenset({*USER_IDS, "name", "time"})  # the fields that every event has
 _NOT_PROPERTIES = {"group_properties": "the action group", "event_type": "the field name"}  # read elsewhere, or not at all [HV2]
 
@@ -134,13 +135,13 @@ def group(fields: Fields, settings: AmplitudeSettings) -> bytes:
 
 
 def encoded(document: dict[str, Any]) -> bytes:
-    """JSON as it stands in a form, where only the comma between two objects keeps its one byte."""
-    return quote_plus(dumps(document), safe=",").encode()
+    """JSON as it stands in a form. Quotes and brackets stay as they are, as in the examples of [IDN]."""
+    return form_text(dumps(document))
 
 
-def form_text(text: str) -> bytes:
-    """Text as it stands in a form."""
-    return quote_plus(text).encode()
+def form_text(text: bytes) -> bytes:
+    """Text as it stands in a form: escaped is what has a meaning there, and what is not ASCII."""
+    return _NOT_IN_FORMS.sub(lambda found: b"+" if found[0] == b" " else b"%%%02X" % ord(found[0]), text)
 
 
 class _Properties:

@@ -93,8 +93,8 @@ def _build_events(batch: Sequence[bytes], settings: AmplitudeSettings) -> Reques
 def _build_form(batch: Sequence[bytes], settings: AmplitudeSettings, path: str) -> Request:
     """A form, since JSON bodies are not supported [IDN, GIDN]; the payloads are encoded already."""
     options = rows.encoded({"min_id_length": settings.min_id_length})  # not documented here, but sent by [SEG]
-    key = rows.form_text(settings.api_key.reveal())
-    body = b"api_key=%s&options=%s&identification=%%5B%s%%5D" % (key, options, b",".join(batch))
+    key = rows.form_text(settings.api_key.reveal().encode())
+    body = b"api_key=%s&options=%s&identification=[%s]" % (key, options, b",".join(batch))
     return Request("POST", _host(settings) + path, body, {"content-type": "application/x-www-form-urlencoded"})
 
 
