@@ -19,9 +19,11 @@ from typing import IO, Any, Literal
 
 from rowferry.errors import FileRejected
 from rowferry.feeds.contract import Contract
+from rowferry.loads.avrorows import read_avro
 from rowferry.loads.csvrows import Cells, CsvDialect, read_rows
 from rowferry.loads.jsonrows import read_json_array, read_json_lines
 from rowferry.loads.limits import DEFAULT_LIMITS, MIB, FileLimits
+from rowferry.loads.parquetfile import parquet_to_csv, parquet_to_json_lines
 from rowferry.loads.precheck import check_text
 from rowferry.loads.sniff import Sniffed, sniff
 from rowferry.loads.spool import Spooled, spool_cells, spool_records
@@ -111,18 +113,33 @@ class Staging:
             with closing(self._rows_of_csv(found)) as rows:
                 names, _ = self._read_header(rows)
                 return spool_cells(_even(rows, len(names)), names, path)
-        return spool_records(lambda: self._records(found), path)
+        if found.kind == "parquet" and not self.contract.nests:
+            names, count = parquet_to_csv(self._plain_file(path.with_name("file.parquet")), path)
+            return Spooled(path, names, count)
+        if found.kind == "parquet":
+            parquet_to_json_lines(self._plain_file(path.with_name("file.parquet")), path.with_name("rows.json"))
+        return spool_records(lambda: self._records(found, path.parent), path)
 
-    def _records(self, found: Sniffed) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    def _records(self, found: Sniffed, folder: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """The rows of a file that has no header, nested objects flattened where the preset says so."""
         nests = self.contract.nests
-        for plain in self._plain():
-            rows = (
-                read_json_array(plain, found.encoding, self.limits.row_bytes)
-                if found.kind == "json"
-                else read_json_lines(plain, found.encoding, found.bare_lines, self.limits.row_bytes)
-            )
-            for line, record in rows:
+        for plain in self._plain() if found.kind != "parquet" else _opened(folder / "rows.json"):
+            for line, record in self._read(plain, found):
                 yield line, dict(flatten(record, nests)) if nests else record
+
+    def _read(self, plain: IO[bytes], found: Sniffed) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        if found.kind == "avro":
+            return read_avro(plain)
+        if found.kind == "json":
+            return read_json_array(plain, found.encoding, self.limits.row_bytes)
+        return read_json_lines(plain, found.encoding, found.bare_lines, self.limits.row_bytes)
+
+    def _plain_file(self, path: Path) -> Path:
+        """The unpacked file under a plain name, for libraries that read files by name."""
+        with path.open("wb") as file:
+            for plain in self._plain():
+                shutil.copyfileobj(plain, file, MIB)
+        return path
 
     def _rows_of_csv(self, found: Sniffed) -> Generator[tuple[int, Cells], None, None]:
         settings = self.contract.settings
@@ -174,6 +191,11 @@ class Staging:
                 with closing(self._open()) as stream, copy.open("wb") as file:
                     shutil.copyfileobj(stream, file, MIB)
                 yield LoadSource(path=str(copy), compression=compression)
+
+
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as stream:
+        yield stream
 
 
 def _can_be_named(key: str) -> bool:

@@ -110,11 +110,12 @@ class LoadSql:
         return list({column.source: column for column in reversed(self.columns) if column.source is not None}.values())[::-1]
 
     def write(self, *, is_correction: bool, clear_file: bool, is_empty: bool) -> list[str]:
-        """What changes the table, in order. An empty file replaces nothing."""
+        """What changes the table, in order. An empty file takes the place of its own earlier rows, and of no others."""
         target, rows = self.quote(self.contract.table), self.rows()
         append = render("load_append", target=target, names=self.names, rows=rows)
         if is_empty:
-            return []
+            clears = clear_file and not is_correction and self.contract.settings.write == "append"
+            return [render("load_clear_file", target=target)] if clears else []
         if self.contract.settings.write == "merge":
             return [self._merge(target, rows)]
         if is_correction:

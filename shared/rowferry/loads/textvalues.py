@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time
@@ -11,6 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
+
+_MEMBER = re.compile(r"member[0-9]")
 
 
 def to_text(value: Any) -> str | None:
@@ -29,11 +32,17 @@ def to_json(value: Any) -> str:
 
 
 def flatten(record: Mapping[str, Any], nests: frozenset[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The members of a record; those of the objects in `nests` come as `profile.identity`."""
+    """The members of a record; those of the objects in `nests` come as `profile.identity`.
+
+    A value that comes as `{"member0": null, "member1": 5, …}` is the one member that is set: so do
+    CleverTap's newer Parquet files write a value of any type.
+    """
     for name, value in record.items():
         path = prefix + name
         if path in nests and isinstance(value, dict):
             yield from flatten(value, nests, f"{path}.")
+        elif nests and isinstance(value, dict) and value and all(_MEMBER.fullmatch(member) for member in value):
+            yield path, next((member for member in value.values() if member is not None), None)
         else:
             yield path, value
 
