@@ -1,4 +1,4 @@
-"""The HTTP client: one synchronous httpx client, shared by the threads that each have a request in flight.
+"""The HTTP client: synchronous httpx, shared by the threads that each have a request in flight.
 
 A thread a request costs a quarter of the CPU of httpx's async client here (measured, 2026-11: about
 0.4 ms against 1.9 ms a request) and keeps the code in one colour.
@@ -7,15 +7,21 @@ A thread a request costs a quarter of the CPU of httpx's async client here (meas
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import lru_cache
 from typing import IO
 
 import httpx
 
+from rowferry import __version__
 from rowferry.errors import RowferryError
 from rowferry.wire import Request, Response
 
 for _library in ("httpx", "httpcore"):
     logging.getLogger(_library).setLevel(logging.WARNING)  # they log addresses and headers, where secrets stand
+_HEADERS = {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": f"rowferry/{__version__}"}
+_KEPT_SECONDS = 30.0  # a connection that nobody needs
 BODY_BYTES = 8 * 1024 * 1024  # of an answer: the largest that any vendor sends us back is far below
 
 
@@ -28,13 +34,19 @@ class NoAnswer(RowferryError):
 
 
 class HttpClient:
-    """Sends requests. Safe for threads; keeps connections open between them; follows no redirect."""
+    """Sends requests. Safe for threads; keeps connections open between them; follows no redirect.
+
+    A connection is one request's alone, and then the next one's, whoever sends that. A pool that threads
+    share is searched by each request, under a lock: with 80 threads that took 2.3 ms of CPU a request, and
+    0.6 ms without (measured, 2026-11).
+    """
 
     def __init__(self, connections: int = 100, transport: httpx.BaseTransport | None = None, body_bytes: int = BODY_BYTES) -> None:
-        """`body_bytes` bounds an answer that is kept in memory; a longer one is cut off just behind it."""
-        self._body_bytes = body_bytes
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30)
-        self._client = httpx.Client(limits=limits, transport=transport, follow_redirects=False, trust_env=True)
+        """`connections` are kept open for later requests, at most. `body_bytes` bounds an answer that is kept
+        in memory; a longer one is cut off just behind it."""
+        self._kept, self._transport, self._body_bytes = connections, transport, body_bytes
+        self._idle: list[httpx.Client] = []
+        self._tls = httpx.create_ssl_context()  # once: it reads all certificates
 
     def send(self, request: Request, timeout_seconds: float, into: IO[bytes] | None = None) -> Response:
         """The answer, whatever its status. Raises `NoAnswer` when there is none or it breaks off.
@@ -42,9 +54,7 @@ class HttpClient:
         With `into`, the body of a 2xx goes there, however long it is, and the answer itself has none.
         """
         try:
-            with self._client.stream(
-                request.method, request.url, content=request.body, headers=dict(request.headers), timeout=timeout_seconds
-            ) as response:
+            with self._connection() as connection, closing(connection.send(_prepared(request, timeout_seconds), stream=True)) as response:
                 body = self._read(response) if into is None or not response.is_success else _copy(response, into)
                 return Response(response.status_code, body, {name.lower(): value for name, value in response.headers.items()})
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -56,6 +66,22 @@ class HttpClient:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NoAnswer(f"the connection to {request.place} broke ({type(error).__name__})", maybe_applied=True) from None
 
+    @contextmanager
+    def _connection(self) -> Iterator[httpx.Client]:
+        """A client of one connection, for one request: the one that was used last, or a new one."""
+        try:
+            client = self._idle.pop()
+        except IndexError:
+            limits = httpx.Limits(max_connections=1, keepalive_expiry=_KEPT_SECONDS)
+            client = httpx.Client(verify=self._tls, limits=limits, transport=self._transport)
+        try:
+            yield client
+        finally:
+            if len(self._idle) < self._kept:
+                self._idle.append(client)
+            else:
+                client.close()
+
     def _read(self, response: httpx.Response) -> bytes:
         parts, size = [], 0
         for part in response.iter_bytes():
@@ -66,8 +92,21 @@ class HttpClient:
         return b"".join(parts)
 
     def close(self) -> None:
-        """Let go of all connections."""
-        self._client.close()
+        """Let go of all connections; those in use are kept no longer than their request."""
+        self._kept = 0
+        while self._idle:
+            self._idle.pop().close()
+
+
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
+def _prepared(request: Request, timeout_seconds: float) -> httpx.Request:
+    headers = {**_HEADERS, **{name.lower(): value for name, value in request.headers.items()}}
+    timeout = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_seconds)}
+    return httpx.Request(request.method, _parsed(request.url), headers=headers, content=request.body, extensions=timeout)
 
 
 def _copy(response: httpx.Response, into: IO[bytes]) -> bytes:
