@@ -474,6 +474,18 @@ class App:
             raise UsageError(unknown("alert", name, self.settings.alerts))
         return Alerts(self.warehouse, self.state, self.notices, self.clock).check(name, self.settings.alerts[name])
 
+    def status(self) -> dict[str, list[dict[str, Any]]]:
+        """What ran, what is late and what was rejected, as `rowferry status --json` prints it."""
+        from rowferry.syncs.status import dead_letters, feeds, latest_runs, loads
+
+        return {
+            "feeds": feeds(self.warehouse),
+            "loads": loads(self.warehouse),
+            "runs": latest_runs(self.state, self.warehouse, self.settings.syncs),
+            "dead_letters": dead_letters(self.warehouse),
+            "late": [due.to_dict() for due in self.late_feeds()],
+        }
+
     def after_run(self, result: RunResult) -> RunResult:
         """Tell of a run what is news about it. Returns the result as it is."""
         from rowferry.notices import kinds

@@ -199,18 +199,9 @@ class Machine:
         self.app.notices.finish()
 
     def status(self) -> dict[str, list[dict[str, Any]]]:
-        """What ran, what is late and what was rejected, as `rowferry status --json` prints it."""
-        from rowferry.syncs.status import dead_letters, feeds, latest_runs, loads
-
-        warehouse = self.app.warehouse
+        """What ran, what is late and what was rejected; see `App.status`."""
         try:
-            return {
-                "feeds": feeds(warehouse),
-                "loads": loads(warehouse),
-                "runs": latest_runs(self.app.state, warehouse, self.app.settings.syncs),
-                "dead_letters": dead_letters(warehouse),
-                "late": [due.to_dict() for due in self.app.late_feeds()],
-            }
+            return self.app.status()
         finally:
             self.app.release()
 

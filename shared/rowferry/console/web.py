@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import orjson
-
-from rowferry.console.page import status_page
-from rowferry.errors import RowferryError, UsageError
+from rowferry.console import page
+from rowferry.errors import UsageError
 from rowferry.machine import Machine
 from rowferry.webhooks.port import Answer, Call
 
@@ -53,10 +51,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.do_POST()
         elif self.path == "/healthz":
             self._send(Answer(200, b"ok"))
-        elif self.path in ("/", "/status.json"):
-            self._send(self._status())
         else:
-            self._send(Answer(404, b'{"status":"not found"}', {"content-type": "application/json"}))
+            machine = self.server.machine
+            found = page.answer(self.path, machine.status, machine.app.clock.now())
+            self._send(Answer(found.status, found.body, found.headers))
 
     def do_POST(self) -> None:
         length = self.headers.get("content-length", "0")
@@ -70,15 +68,6 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(self.server.machine.app.relay.answer(call))
 
     do_PUT = do_PATCH = do_DELETE = do_HEAD = do_POST
-
-    def _status(self) -> Answer:
-        try:
-            found = self.server.machine.status()
-        except RowferryError as error:
-            return Answer(503, str(error).encode(), {"content-type": "text/plain; charset=utf-8"})
-        if self.path == "/status.json":
-            return Answer(200, orjson.dumps(found, default=str), {"content-type": "application/json"})
-        return Answer(200, status_page(found, self.server.machine.app.clock.now()).encode(), {"content-type": "text/html; charset=utf-8"})
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
