@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Build = Callable[[Sequence[bytes], "AmplitudeSettings"], Request]
 Undelivered = dict[int, Rejected | Again]
 
-MAX_ROUNDS = 5  # of leaving out what was named, in one request's name
+MAX_ROUNDS = 5  # of leaving out what was named, before the batch is halved
 _BLOCKED = "blocked?"  # the note of the request that asks whether a 403 is about us or about the row
 
 # Lists in an answer's body. Of the events_with_… the last is in no page; every official SDK reads it [PYSDK].
