@@ -8,7 +8,7 @@ twice, days are the project's, `ts` is its clock on the wall, notification event
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +31,8 @@ class Reads:
 
     `events` are (name, epoch seconds, record without `ts`) in the order they were stored; `messages` and `targets`
     are reports by day (20260131), `results` by a target's id (None: not ended yet). `busy` is how often a fresh
-    cursor or count is "in progress" before it answers. `page_rows` caps pages below what is asked for.
+    cursor or count is "in progress" before it answers. `page_rows` caps pages below what is asked for. `spoil` may
+    change a page before it goes out, as a broken vendor would: it is given the row at which the page starts.
     """
 
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
@@ -41,6 +42,7 @@ class Reads:
     results: dict[Any, dict[str, Any] | None] = field(default_factory=dict)
     busy: int = 0
     page_rows: int = MAX_PAGE_ROWS
+    spoil: Callable[[int, dict[str, Any]], dict[str, Any]] = lambda _start, page: page
     _exports: list[list[Any]] = field(default_factory=list)
     _waits: dict[str, int] = field(default_factory=dict)
     _polled: dict[str, Any] = field(default_factory=dict)
@@ -78,12 +80,12 @@ class Reads:
             return fail(400, "Incorrect Usage", 3)
         records = list(self._people(query) if profiles else self._found(query))
         self._exports.append([records, min(size, self.page_rows)])
-        return _ok(cursor=self._cursor(len(self._exports) - 1, 0))
+        return _ok(cursor=self.cursor(len(self._exports) - 1, 0))
 
-    def _cursor(self, export: int, start: int) -> str:
-        """Base64 with characters that have to be encoded, encoded already, as CleverTap's is."""
-        cursor = quote(base64.b64encode(f"?>cursor/{export}/{start}~~".encode()).decode() + "/+==", safe="")
-        self._waits.setdefault(cursor, self.busy)
+    def cursor(self, export: int, start: int) -> str:
+        """A new cursor: Base64 with characters that have to be encoded, encoded already, as CleverTap's is."""
+        cursor = quote(base64.b64encode(f"?>cursor/{export}/{start}/{len(self._waits)}~~".encode()).decode() + "/+==", safe="")
+        self._waits[cursor] = self.busy
         return cursor
 
     def _page(self, parameters: str) -> Response:
@@ -93,15 +95,15 @@ class Reads:
         if self._waits[cursor] > 0:
             self._waits[cursor] -= 1
             return fail(200, "Request still in progress, please retry later", 2)
-        _, export, start = base64.b64decode(_unquoted(cursor)[:-4]).decode().rstrip("~").split("/")
+        _, export, start, _ = base64.b64decode(_unquoted(cursor)[:-4]).decode().split("/")
         return self._rows(int(export), int(start))
 
     def _rows(self, export: int, start: int) -> Response:
         if not self._exports[export]:
             return fail(400, "Cursor has expired")
         records, size = self._exports[export]
-        following = {"next_cursor": self._cursor(export, start + size)} if start + size < len(records) else {}
-        return _ok(records=records[start : start + size], **following)
+        following = {"next_cursor": self.cursor(export, start + size)} if start + size < len(records) else {}
+        return _ok(**self.spoil(start, {"records": records[start : start + size], **following}))
 
     def _found(self, query: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         for name, at, record in self.events:
