@@ -105,12 +105,12 @@ def test_a_file_in_quarantine_is_tried_again_after_the_settings_changed(tmp_path
     [
         ("empty.csv", b"", "loaded", None),
         ("blank.csv", b"\n\n", "loaded", None),
-        ("empty.csv.gz", gzip.compress(b""), "loaded", None),
+        ("empty.csv.gz", gzip.compress(b"", mtime=0), "loaded", None),
         ("header.csv", b"customer_id,orders\n", "loaded", None),
         ("header_only_without_end.csv", b"customer_id,orders", "loaded", None),
         ("strange.csv", b"a,b\n1,2\n", "quarantined", "no_shared_column"),
-        ("truncated.csv.gz", gzip.compress(b"customer_id\n" + bytes(range(48, 58)) * 999)[:-30], "quarantined", "truncated"),
-        ("damaged.csv.gz", gzip.compress(b"customer_id\n" + b"1\n" * 500)[:-8] + b"\0" * 8, "quarantined", "damaged"),
+        ("truncated.csv.gz", gzip.compress(b"customer_id\n" + bytes(range(48, 58)) * 999, mtime=0)[:-30], "quarantined", "truncated"),
+        ("damaged.csv.gz", gzip.compress(b"customer_id\n" + b"1\n" * 500, mtime=0)[:-8] + b"\0" * 8, "quarantined", "damaged"),
         ("latin.csv", "customer_id\nä\n".encode("latin-1"), "quarantined", "wrong_encoding"),
         ("utf16.csv", "customer_id\n1\n".encode("utf-16-le"), "quarantined", "wrong_format"),
         ("page.csv", b"<!DOCTYPE html><html>not found</html>", "quarantined", "wrong_format"),
@@ -119,7 +119,7 @@ def test_a_file_in_quarantine_is_tried_again_after_the_settings_changed(tmp_path
         ("short.csv", b"customer_id,orders\n1\n", "quarantined", "bad_csv"),
         ("quote.csv", b'customer_id,orders\n"1,2\n', "quarantined", "bad_csv"),
         ("cell.csv", b"customer_id,orders\n" + b"x" * 17_000_000 + b",1\n", "quarantined", "row_too_long"),
-        ("bomb.csv.gz", gzip.compress(b"customer_id\n" + b"1\n" * 3_000_000, 9), "quarantined", "unpacks_too_large"),
+        ("bomb.csv.gz", gzip.compress(b"customer_id\n" + b"1\n" * 3_000_000, 9, mtime=0), "quarantined", "unpacks_too_large"),
     ],
 )
 def test_each_kind_of_bad_file_has_its_own_reason(tmp_path: Path, name: str, content: bytes, status: str, code: str | None) -> None:
