@@ -90,7 +90,8 @@ def resolve(name: str, sync: Sync, destination: Destination[Any], settings: Any,
 
     Raises `SourceError` for a column that is not there; the sentence names the nearest that is.
     """
-    action = destination.actions[sync.action]
+    by_action = sync.audience is not None and destination.audience == "action"
+    action = destination.actions["audience" if by_action else sync.action]
     column = _finder(found, name, model)
     specs = [(field_name, _part(spec, column)) for field_name, spec in sync.map.items()]
     used = {part.column for _, part in specs}
