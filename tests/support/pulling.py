@@ -1,4 +1,4 @@
-"""A folder with a pull of CleverTap's stand-in in it, and a day or two of events there."""
+"""A folder with a pull in it, over an embedded warehouse and a vendor's stand-in."""
 
 from __future__ import annotations
 
@@ -13,46 +13,44 @@ import yaml
 
 from rowferry.app import App
 from rowferry.clock import ManualClock
+from rowferry.loads.result import LoadResult
 from rowferry.machine import Machine
 from rowferry.settings.check import check
 from rowferry.settings.file import parse_settings
+from rowferry.twins.amplitude import AmplitudeTwin
 from rowferry.twins.clevertap import CleverTapTwin
 
-ENVIRONMENT = {"CT_PASSCODE": "passcode-1"}
+ENVIRONMENT = {
+    "CT_PASSCODE": "passcode-1",
+    "AMPLITUDE_KEY": "key-1",
+    "AMPLITUDE_SECRET": "secret-1",
+    "BRAZE_KEY": "braze-key",
+    "KLAVIYO_KEY": "klaviyo-key",
+}
 NOW = datetime(2026, 2, 2, 12, tzinfo=UTC)
 
 
-class Bench:
-    """Settings with the pull `charged`, over folders and an embedded warehouse. `more` are keys of the pull."""
+class PullBench:
+    """Settings with one destination and one pull of it, called `name`. `feeds` are the settings' feeds."""
 
     def __init__(
-        self, folder: Path, twin: CleverTapTwin, *, zone: str = "UTC", feeds: Mapping[str, Any] | None = None, **more: Any
+        self, folder: Path, account: Mapping[str, Any], name: str, pull: Mapping[str, Any], feeds: Mapping[str, Any] | None = None
     ) -> None:
-        self.folder, self.twin = folder, twin
-        self.clock = ManualClock(NOW)
-        twin.reads.zone = ZoneInfo(zone)
+        self.folder, self.name = folder, name
+        self.set_clock(NOW)
         self.data: dict[str, Any] = {
             "rowferry": 1,
             "warehouse": {"engine": "duckdb", "path": "warehouse.duckdb"},
             "state": "state",
             "exports": "exports",
-            "destinations": {"ct": self._account(zone)},
+            "destinations": {"account": {"attempts": 3, **account}},
             "feeds": dict(feeds or {}),
-            "pulls": {
-                "charged": {"from": "ct", "report": "events", "event": "Charged", "path": "clevertap-api/", "table": "raw.ct_charged"}
-                | more
-            },
+            "pulls": {name: {"from": "account", **pull}},
         }
 
-    def _account(self, zone: str) -> dict[str, Any]:
-        return {
-            "vendor": "clevertap",
-            "base_url": self.twin.url,
-            "account_id": "ABC-123-4567",
-            "passcode": "env:CT_PASSCODE",
-            "timezone": zone,
-            "attempts": 3,
-        }
+    def set_clock(self, now: datetime) -> None:
+        """Another time of day."""
+        self.clock = ManualClock(now)
 
     def app(self) -> App:
         """An app over the settings as they are now, checked."""
@@ -60,10 +58,10 @@ class Bench:
         assert check(settings, ENVIRONMENT) == []
         return App(settings, base=self.folder, environment=ENVIRONMENT, clock=self.clock)
 
-    def pull(self, first: str | None = None, last: str | None = None, name: str = "charged") -> list[Any]:
+    def pull(self, first: str | None = None, last: str | None = None) -> list[LoadResult]:
         """Pull these days, or what is due; the results."""
         with self.app() as app:
-            return Machine(app).pull(name, first, last)
+            return Machine(app).pull(self.name, first, last)
 
     def save(self) -> Path:
         """The settings as a file for the command line."""
@@ -74,11 +72,35 @@ class Bench:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """What DuckDB answers on the warehouse."""
         with duckdb.connect(str(self.folder / "warehouse.duckdb")) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
             return connection.execute(sql).fetchall()
+
+    def count(self, table: str) -> int:
+        """The rows of a table."""
+        return int(self.rows(f"SELECT COUNT(*) FROM {table}")[0][0])
+
+
+class Bench(PullBench):
+    """The pull `charged` of CleverTap's stand-in. `more` are keys of the pull."""
+
+    def __init__(
+        self, folder: Path, twin: CleverTapTwin, *, zone: str = "UTC", feeds: Mapping[str, Any] | None = None, **more: Any
+    ) -> None:
+        self.twin = twin
+        twin.reads.zone = ZoneInfo(zone)
+        account = {
+            "vendor": "clevertap",
+            "base_url": twin.url,
+            "account_id": "ABC-123-4567",
+            "passcode": "env:CT_PASSCODE",
+            "timezone": zone,
+        }
+        pull = {"report": "events", "event": "Charged", "path": "clevertap-api/", "table": "raw.ct_charged"} | more
+        super().__init__(folder, account, "charged", {key: value for key, value in pull.items() if value is not None}, feeds)
 
     def count(self, table: str = "raw.ct_charged") -> int:
         """The rows of a table."""
-        return int(self.rows(f"SELECT COUNT(*) FROM {table}")[0][0])
+        return super().count(table)
 
     def charge(self, day: str, events: int, start: int = 0) -> None:
         """Events of one day, each of another person, ten seconds apart from noon UTC on."""
@@ -86,3 +108,11 @@ class Bench:
         for number in range(start, start + events):
             record = {"profile": {"identity": f"u{number}"}, "event_props": {"Amount": number + 0.5, "Order": 10**17 + number}}
             self.twin.reads.add("Charged", noon + timedelta(seconds=10 * number), record)
+
+
+class AmplitudeBench(PullBench):
+    """The pull `amplitude` of Amplitude's stand-in, into raw.amplitude. `more` are keys of the pull."""
+
+    def __init__(self, folder: Path, twin: AmplitudeTwin, **more: Any) -> None:
+        account = {"vendor": "amplitude", "base_url": twin.url, "api_key": "env:AMPLITUDE_KEY", "secret_key": "env:AMPLITUDE_SECRET"}
+        super().__init__(folder, account, "amplitude", {"report": "export"} | more)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rowferry.pulls.port import Source
 
-VENDORS = ("clevertap",)
+VENDORS = ("amplitude", "clevertap")
 
 
 def find(vendor: str) -> Source[Any]:

@@ -26,10 +26,9 @@ from rowferry.delivery.policy import pause_seconds
 from rowferry.destinations.port import Refused, SlowDown, TryAgain
 from rowferry.errors import CredentialsError, FileRejected, OutOfTime, RowferryError, TryLater
 from rowferry.http import HttpClient, NoAnswer
-from rowferry.loads.textvalues import to_json
-from rowferry.loads.unpack import unpack
+from rowferry.pulls.archive import check_archive, read_lines, to_line
 from rowferry.pulls.port import Answer, Archive, Ask, Failed, Page, Pending, PullFailed, Report, Restart, Step
-from rowferry.wire import Request, Response
+from rowferry.wire import Response
 
 PAGE_BYTES = 64 * 1024 * 1024  # of one answer that is no archive: 5,000 rows of 13 KB
 _LONGEST_SLOW_SECONDS = 3600.0
@@ -91,7 +90,7 @@ class Asker:
         body.seek(0)
         body.truncate()
         try:
-            response = self._send(self._report.build(step, ask), ask, body)
+            response = self._send(step, ask, body)
         except NoAnswer as error:
             return error
         if len(response.body) > PAGE_BYTES:
@@ -99,8 +98,9 @@ class Asker:
         found = self._report.read(response, step, ask)
         return _whole(found, body)
 
-    def _send(self, request: Request, ask: Ask[Any], body: IO[bytes]) -> Response:
-        return self._client.send(request, ask.settings.timeout, into=body if self._report.is_archive else None)
+    def _send(self, step: Step, ask: Ask[Any], body: IO[bytes]) -> Response:
+        request = self._report.build(step, ask)
+        return self._client.send(request, ask.settings.timeout, into=body if self._report.is_archive(step) else None)
 
     def _next(self, found: Answer | NoAnswer, step: Step, ask: Ask[Any], waits: _Waits) -> Step:
         """Wait as the answer asks for; the step to ask then."""
@@ -158,8 +158,7 @@ def _whole(found: Answer, body: IO[bytes]) -> Answer:
     if not isinstance(found, Archive):
         return found
     try:
-        for _ in _archived(body):
-            pass
+        check_archive(body, found.format)
     except FileRejected as error:
         return TryAgain(f"the archive can't be read: {error}")
     return found
@@ -167,15 +166,5 @@ def _whole(found: Answer, body: IO[bytes]) -> Answer:
 
 def _lines(found: Page | Archive, body: IO[bytes]) -> Iterable[bytes]:
     if isinstance(found, Archive):
-        return _archived(body)
-    return (to_json(row).encode("utf-8", "replace") + b"\n" for row in found.rows)
-
-
-def _archived(body: IO[bytes]) -> Iterator[bytes]:
-    """The lines of an archive's files, one file after the other, each with its line's end."""
-    size = body.seek(0, 2)
-    body.seek(0)
-    for plain in unpack(body, size):
-        for line in plain:
-            if not line.isspace():
-                yield line if line.endswith(b"\n") else line + b"\n"
+        return read_lines(body, found.format)
+    return (to_line(row) for row in found.rows)

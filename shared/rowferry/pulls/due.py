@@ -67,7 +67,8 @@ class Plan:
 
     def settle(self, window: Window, pulled_at: datetime) -> None:
         """Note what may be noted of a window that was pulled at this time."""
-        if self.report.unit is not None and instant(pulled_at) >= instant(window.end) + timedelta(seconds=self.pull.trailing):
+        trailing = timedelta(seconds=self.pull.trailing) if "trailing" in self.pull.model_fields_set else self.report.trailing
+        if self.report.unit is not None and instant(pulled_at) >= instant(window.end) + trailing:
             self.state.write(self._settled_key(window.name), b"")
 
     def _calendar(self) -> Calendar | None:

@@ -90,9 +90,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The rows are in the body, which was put on disk: lines of JSON in gzip or ZIP. What follows is as with `Page`."""
+    """The rows are in the body, which was put on disk: lines of JSON in a gzip or ZIP file, or a CSV with a header.
+    What follows is as with `Page`."""
 
     next: Step | None = None
+    format: Literal["jsonl", "csv"] = "jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,9 @@ class Report(Generic[S]):
     `columns`: the types of columns that are known, for the table; `preset`: the feed's preset instead, when the
     rows look like the vendor's own export. `file_name(pull, window)`: the export file's name, when a preset
     has to know it.
-    `ready_after`: how long after its end a window may be asked for.
-    `is_archive`: the answer's body may be huge and goes to disk; `read` then sees an empty one.
+    `ready_after`: how long after its end a window may be asked for. `trailing`: how long rows may come late, where
+    the pull does not say.
+    `is_archive(step)`: the answer's body may be huge and goes to disk; `read` then sees an empty one.
     """
 
     unit: Unit | None
@@ -150,7 +153,8 @@ class Report(Generic[S]):
     preset: str | None = None
     file_name: Callable[[Pull, Window], str] | None = None
     ready_after: timedelta = timedelta()
-    is_archive: bool = False
+    trailing: timedelta = timedelta(days=2)
+    is_archive: Callable[[Step], bool] = lambda _step: False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ import orjson
 from rowferry.clock import Clock, SystemClock
 from rowferry.twins import _amplitude_rules as rules
 from rowferry.twins._amplitude_cohorts import Cohorts
+from rowferry.twins._amplitude_reads import Reads
 from rowferry.twins.server import Call, Twin
 from rowferry.wire import Response
 
@@ -42,7 +43,8 @@ class AmplitudeTwin(Twin):
     `first_only`: HTTP V2's lists name the first event of each error. `counts_repeats`: whether a repeated insert_id
     is in `events_ingested`. `drops`: names of events that are taken with 200 and not counted.
 
-    `events` holds what is new, `users` and `groups` the properties, by user_id (else device_id) and by type and value.
+    `events` holds what is new, `users` and `groups` the properties, by user_id (else device_id) and by type and value;
+    `reads` what exports and charts give out.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -62,6 +64,7 @@ class AmplitudeTwin(Twin):
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     groups: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     cohorts: Cohorts = field(default_factory=Cohorts)
+    reads: Reads = field(default_factory=Reads)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,9 +88,14 @@ class AmplitudeTwin(Twin):
         path = call.path.partition("?")[0]
         if path.startswith("/api/3/cohorts"):
             return self.cohorts.answer(call, self.api_key, self.secret_key, self.users.keys() | rules.users_of(self.events))
+        if call.method == "GET":
+            return self.reads.answer(call, self.api_key, self.secret_key) or _said(404, "Invalid request path")
         route = self._routes.get(path)
         if route is None or call.method != "POST":
             return _said(404, "Invalid request path")
+        return self._gate(call, path, route)
+
+    def _gate(self, call: Call, path: str, route: Callable[[Call], Response]) -> Response:
         if self.firewall is not None and self.firewall in call.body:
             return _said(403, "Forbidden")
         if len(call.body) > _BODY_BYTES[path]:
