@@ -1,52 +1,27 @@
-"""Everything put together from the settings: the only place that chooses adapters.
-
-An edge builds an `App` and calls one of its steps; so does the command line. Adapters are built when
-a step first needs them, and imported then, so that each function's cold start pays for its own only.
-"""
+"""The app: Rowferry for one settings file, and the steps that edges, commands and timers call."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import date, timedelta
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from rowferry import destinations
-from rowferry.clock import Clock, SystemClock
 from rowferry.errors import UsageError
-from rowferry.owner import Owner
-from rowferry.settings.model import Settings
-from rowferry.stores.address import open_store
-from rowferry.stores.port import NotFound, Store
+from rowferry.parts import Parts, unknown
+from rowferry.stores.port import NotFound
 
 if TYPE_CHECKING:
     from rowferry.alerts.check import Look
-    from rowferry.databases.database import Database
-    from rowferry.delivery.account import Account
     from rowferry.delivery.chunk import ChunkName
     from rowferry.delivery.deliver import Delivery
-    from rowferry.delivery.outbox import Outbox
     from rowferry.delivery.runs import RunResult
-    from rowferry.loads.load import Loader
     from rowferry.loads.result import LoadResult
     from rowferry.loads.sweep import Due
     from rowferry.notices.kinds import Change
-    from rowferry.notices.notices import Notices
     from rowferry.pulls.puller import Pulled
-    from rowferry.secrets import Resolve
-    from rowferry.settings.feed import Feed
-    from rowferry.syncs.finish import Finisher
-    from rowferry.syncs.resolve import Resolver
-    from rowferry.syncs.source import DatabaseSource
-    from rowferry.syncs.start import Starter
-    from rowferry.syncs.sweep import Sweeper
-    from rowferry.warehouse.port import Warehouse
-    from rowferry.webhooks.relay import Relay
 
 
 LEFT_ALONE = timedelta(minutes=10)  # a file that is younger has an event under way, most likely
@@ -57,164 +32,11 @@ def forever() -> float:
     return float("inf")
 
 
-class App:
-    """Rowferry for one settings file. Safe for threads; `close` it, or use it as a context manager."""
+class App(Parts):
+    """Rowferry for one settings file. Safe for threads; `close` it, or use it as a context manager.
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        base: Path | None = None,
-        environment: Mapping[str, str] = os.environ,
-        clock: Clock | None = None,
-        owner: Owner | None = None,
-        resolve_secret: Resolve | None = None,
-    ) -> None:
-        """`base` is the settings file's folder, where relative paths start. `owner` signs claims: on one
-        machine the process, in the clouds a name that nobody else can judge. `resolve_secret` takes the
-        place of the environment's or cloud's secrets."""
-        self.settings = settings
-        self.clock = clock or SystemClock()
-        self.owner = owner or Owner.anonymous()
-        self._base = base or Path()
-        self._environment = environment
-        self._accounts: dict[str, Account] = {}
-        self._databases: dict[str, Database] = {}
-        self._resolve_secret = resolve_secret
-
-    # ── What it is made of ──────────────────────────────────────────────────────────────────
-
-    @cached_property
-    def state(self) -> Store:
-        """The store of outbox, claims, journals, receipts and runs."""
-        return open_store(self.settings.state, self._base)
-
-    @cached_property
-    def exports(self) -> Store:
-        """The store where vendors drop their files. Raises `UsageError` when the settings name none."""
-        if self.settings.exports is None:
-            raise UsageError("the settings have no `exports`: write the bucket or folder where files land")
-        return open_store(self.settings.exports, self._base)
-
-    @cached_property
-    def warehouse(self) -> Warehouse:
-        """The warehouse the settings name."""
-        wanted = self.settings.warehouse
-        if wanted.engine == "duckdb":
-            from rowferry.warehouse.duckdb import DuckDbWarehouse
-
-            return DuckDbWarehouse(self._base / wanted.file, memory_limit=wanted.memory_limit, threads=wanted.threads)
-        from rowferry.warehouse.bigquery import open_bigquery
-
-        return open_bigquery(wanted)
-
-    @cached_property
-    def resolve_secret(self) -> Resolve:
-        """Where secrets are found: the cloud's own store when its runtime is around us, else the environment."""
-        if self._resolve_secret is not None:
-            return self._resolve_secret
-        if "AWS_LAMBDA_FUNCTION_NAME" in self._environment:
-            from rowferry.secrets_aws import from_secrets_manager
-
-            return from_secrets_manager()
-        if "K_SERVICE" in self._environment:
-            from rowferry.secrets_gcp import from_secret_manager
-
-            return from_secret_manager()
-        from rowferry.secrets import from_environment
-
-        return from_environment(self._environment)
-
-    @cached_property
-    def outbox(self) -> Outbox:
-        """For rows that come one by one: webhooks and notices."""
-        from rowferry.delivery.outbox import Outbox
-
-        return Outbox(self.state)
-
-    def account(self, name: str) -> Account:
-        """The destination `name`, ready to send to; shared by all who send to it from here."""
-        if name not in self._accounts:
-            from rowferry.delivery.account import Account
-            from rowferry.delivery.pace import Pacer
-            from rowferry.http import HttpClient
-
-            unresolved = self._destination(name)
-            settings = unresolved.resolved(self.resolve_secret)
-            destination = destinations.find(settings.vendor)
-            pace = destination.pace(settings)
-            per_second = pace.per_second / settings.instances if pace.per_second is not None else None
-            self._accounts[name] = Account(
-                name=name,
-                destination=destination,
-                settings=settings,
-                client=HttpClient(pace.in_flight),
-                pacer=Pacer(per_second, self.clock),
-                in_flight=pace.in_flight,
-            )
-        return self._accounts[name]
-
-    def _destination(self, name: str) -> Any:
-        if name not in self.settings.destinations:
-            raise UsageError(unknown("destination", name, self.settings.destinations))
-        return self.settings.destinations[name]
-
-    # ── The steps ───────────────────────────────────────────────────────────────────────────
-
-    def resolver(self, name: str) -> Resolver:
-        """The sync `name`, ready to be held against its model. Raises `UsageError` when there is none."""
-        from rowferry.syncs.resolve import Resolver
-
-        if name not in self.settings.syncs:
-            raise UsageError(unknown("sync", name, self.settings.syncs))
-        sync = self.settings.syncs[name]
-        settings = self._destination(sync.to)
-        source = self._source(name) if sync.model.database is not None else None
-        return Resolver(name, sync, destinations.find(settings.vendor), settings, self.warehouse, source)
-
-    def _source(self, name: str) -> DatabaseSource:
-        from rowferry.syncs.source import DatabaseSource
-
-        sync = self.settings.syncs[name]
-        return DatabaseSource(sync, self.database(str(sync.model.database)), self.warehouse)
-
-    def database(self, name: str) -> Database:
-        """The database `name`. Raises `UsageError` when there is none, or its driver is not installed."""
-        if name not in self._databases:
-            try:
-                from rowferry.databases.database import Database
-            except ImportError:
-                raise UsageError(f"databases.{name} needs SQLAlchemy; install rowferry[sql]") from None
-            if name not in self.settings.databases:
-                raise UsageError(unknown("database", name, self.settings.databases))
-            settings = self.settings.databases[name].resolved(self.resolve_secret)
-            self._databases[name] = Database(name, settings.url.reveal(), page_rows=settings.page_rows, timeout_seconds=settings.timeout)
-        return self._databases[name]
-
-    def _mark(self, sync: str, keys: Iterator[Sequence[Any]]) -> None:
-        self._source(sync).mark(keys, self.clock.now())
-
-    @property
-    def starter(self) -> Starter:
-        """Starts runs."""
-        from rowferry.syncs.start import Starter
-
-        return Starter(self.state, self.warehouse, self.clock)
-
-    @property
-    def finisher(self) -> Finisher:
-        """Closes runs."""
-        from rowferry.syncs.finish import Finisher
-
-        return Finisher(self.state, self.warehouse, self.clock, self._mark)
-
-    @contextmanager
-    def claimed(self, name: str) -> Iterator[None]:
-        """Hold the claim of this name while the block runs. Raises `claim.Held` when somebody else does."""
-        from rowferry.delivery import claim
-
-        with claim.renewing(claim.take(self.state, name, self.owner, self.clock)):
-            yield
+    Each step is safe to repeat, at any time and by anybody: what one leaves behind the next goes on with.
+    """
 
     def start_sync(self, name: str, left_seconds: Callable[[], float] = forever) -> RunResult:
         """Start a run of the sync, or go on planning an open one, and return how it stands.
@@ -289,22 +111,6 @@ class App:
         if ChunkName.of(receipts.chunk).lane == URGENT:
             return self.finisher.finish_relayed(receipts)
         return self.after_run(self.finisher.finish(Run(self.state, parts[1], parts[2])))
-
-    @cached_property
-    def loader(self) -> Loader:
-        """Loads export files."""
-        from rowferry.loads.load import Loader
-
-        return Loader(self.exports, self.state, self.warehouse, self.feeds, self.clock)
-
-    @cached_property
-    def feeds(self) -> Mapping[str, Feed]:
-        """The feeds of the settings, and those that load the files of pulls."""
-        if not self.settings.pulls:
-            return self.settings.feeds
-        from rowferry.pulls.feeds import all_feeds
-
-        return all_feeds(self.settings)
 
     def load_export(self, key: str, feed: str | None = None) -> LoadResult:
         """Load one object of the exports store; see `loads.load.Loader.load`."""
@@ -440,32 +246,6 @@ class App:
         with suppress(Held):
             self.start_sync(sync)
 
-    @property
-    def sweeper(self) -> Sweeper:
-        """Looks for what is left behind."""
-        from rowferry.syncs.sweep import Sweeper
-
-        return Sweeper(self.state, self.clock)
-
-    @cached_property
-    def notices(self) -> Notices:
-        """Tells people, once for each change of state."""
-        from rowferry.notices.notices import Notices
-
-        return Notices(self.state, self.outbox, self.clock)
-
-    @cached_property
-    def relay(self) -> Relay:
-        """Takes webhooks in. Raises `SettingsError` when one has an empty secret, `UsageError` when one has none."""
-        from rowferry.webhooks.hook import hooks_of
-        from rowferry.webhooks.relay import Relay
-
-        def idempotency(destination: str, action: str) -> str | None:
-            return destinations.find(self._destination(destination).vendor).actions[action].idempotency
-
-        hooks = hooks_of({name: webhook.resolved(self.resolve_secret) for name, webhook in self.settings.webhooks.items()})
-        return Relay(hooks, self.outbox, self.state, self.clock, idempotency)
-
     def check_alert(self, name: str) -> Look:
         """Look at the alert once and tell what is news. Raises `UsageError` when there is no such alert."""
         from rowferry.alerts.check import Alerts
@@ -495,34 +275,3 @@ class App:
             for change in (kinds.first_run(result), kinds.run_ended(result), kinds.rows_rejected(result, sync.notify_rejected_percent)):
                 self.notices.tell_change(change, sync.notify)
         return result
-
-    def release(self) -> None:
-        """Between two pieces of work: let go of what others may wait for."""
-        if "warehouse" in self.__dict__:
-            self.warehouse.release()
-
-    def close(self) -> None:
-        """Let go of everything."""
-        self.release()
-        for account in self._accounts.values():
-            account.client.close()
-        for database in self._databases.values():
-            database.close()
-        for store in ("state", "exports"):
-            if store in self.__dict__:
-                getattr(self, store).close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def unknown(kind: str, name: str, known: Mapping[str, Any]) -> str:
-    """The sentence for a name that the settings do not have."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"the settings have {', '.join(known) or 'none'}"
-    return f"there is no {kind} {name!r}; {hint}"

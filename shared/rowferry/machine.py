@@ -8,13 +8,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from rowferry.app import App, unknown
+from rowferry.app import App
 from rowferry.delivery import claim
 from rowferry.delivery.chunk import OUTBOX, ChunkName
 from rowferry.delivery.outbox import URGENT
 from rowferry.delivery.runs import Run, RunResult
 from rowferry.errors import CredentialsError, SourceError, TryLater, UsageError
 from rowferry.loads.result import LoadResult
+from rowferry.parts import unknown
 from rowferry.syncs.preview import Preview, masked, preview
 from rowferry.syncs.resolve import DeadLetters
 

@@ -13,16 +13,30 @@ LIBRARY = ROOT / "shared" / "rowferry"
 
 # Who may be imported by whom: a package on the left imports none of those on the right.
 FORBIDDEN = {
-    "destinations": ("app", "machine", "edge", "cli", "console", "delivery", "syncs", "loads", "stores", "warehouse", "http", "clock"),
-    "mapping": ("app", "machine", "delivery", "syncs", "loads", "stores", "warehouse", "destinations", "http", "clock"),
-    "stores": ("app", "machine", "delivery", "syncs", "loads", "warehouse", "destinations", "http"),
-    "warehouse": ("app", "machine", "delivery", "syncs", "loads", "destinations", "http"),
-    "delivery": ("app", "machine", "syncs", "loads", "feeds", "warehouse", "webhooks", "pulls", "console"),
-    "feeds": ("app", "machine", "delivery", "syncs", "loads", "stores", "http"),
-    "loads": ("app", "machine", "delivery", "syncs", "destinations", "http"),
-    "syncs": ("app", "machine", "loads", "console", "webhooks", "http"),
-    "webhooks": ("app", "machine", "syncs", "loads", "warehouse", "http", "console"),
-    "settings": ("app", "machine", "delivery", "syncs", "loads", "stores", "warehouse", "http"),
+    "destinations": (
+        "app",
+        "parts",
+        "machine",
+        "edge",
+        "cli",
+        "console",
+        "delivery",
+        "syncs",
+        "loads",
+        "stores",
+        "warehouse",
+        "http",
+        "clock",
+    ),
+    "mapping": ("app", "parts", "machine", "delivery", "syncs", "loads", "stores", "warehouse", "destinations", "http", "clock"),
+    "stores": ("app", "parts", "machine", "delivery", "syncs", "loads", "warehouse", "destinations", "http"),
+    "warehouse": ("app", "parts", "machine", "delivery", "syncs", "loads", "destinations", "http"),
+    "delivery": ("app", "parts", "machine", "syncs", "loads", "feeds", "warehouse", "webhooks", "pulls", "console"),
+    "feeds": ("app", "parts", "machine", "delivery", "syncs", "loads", "stores", "http"),
+    "loads": ("app", "parts", "machine", "delivery", "syncs", "destinations", "http"),
+    "syncs": ("app", "parts", "machine", "loads", "console", "webhooks", "http"),
+    "webhooks": ("app", "parts", "machine", "syncs", "loads", "warehouse", "http", "console"),
+    "settings": ("app", "parts", "machine", "delivery", "syncs", "loads", "stores", "warehouse", "http"),
 }
 SDKS = ("google", "boto3", "botocore")
 ADAPTERS = ("stores/gcs.py", "stores/s3.py", "secrets_gcp.py", "secrets_aws.py", "warehouse/bigquery")
