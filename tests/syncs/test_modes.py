@@ -220,6 +220,20 @@ def test_new_sends_each_row_once(tmp_path: Path, twin: BrazeTwin) -> None:
     assert sorted(event["properties"]["receipt"] for event in twin.events) == ["a", "b", "c", "late", "tie"]
 
 
+def test_a_run_of_late_rows_alone_sends_nothing_again(tmp_path: Path, twin: BrazeTwin) -> None:
+    """The cursor never moves back: a late row must not wake rows that are older than the lag."""
+    shop = Shop(tmp_path, twin)
+    shop.fill(1)
+    events(shop)
+    for receipt, at in (("a", "10:00"), ("b", "11:30"), ("c", "12:00")):
+        sell(shop, receipt, f"2026-01-02 {at}:00")
+    assert sync(shop).delivered == 3
+    sell(shop, "late", "2026-01-02 11:01:00")
+    sell(shop, "older than the lag", "2026-01-02 10:30:00")
+    assert [sync(shop).delivered, sync(shop).read, sync(shop).read] == [1, 0, 0]
+    assert sorted(event["properties"]["receipt"] for event in twin.events) == ["a", "b", "c", "late"]
+
+
 def test_new_leaves_rows_of_the_future_for_later(tmp_path: Path, twin: BrazeTwin) -> None:
     """A cursor ahead of the clock does not move the sync past the rows that come before it."""
     shop = Shop(tmp_path, twin)

@@ -8,7 +8,12 @@ WHERE run.op IN ('create', 'missing_key') AND sent.row_id IS NULL AND run.row_cu
 
 {% if moves_cursor %}
 
-DELETE FROM {{ sent | table }} WHERE row_id = '' OR row_cursor < CAST(@keep_from AS {{ cursor_type | type }});
+-- A run of late rows alone ends below the one before it: the memory's lower end moves up, never down, for
+-- what lies under it is forgotten and would be sent again.
+DELETE FROM {{ sent | table }} WHERE row_cursor < CAST(@keep_from AS {{ cursor_type | type }});
 
-INSERT INTO {{ sent | table }} (row_id, row_cursor, run) VALUES ('', CAST(@keep_from AS {{ cursor_type | type }}), @run);
+INSERT INTO {{ sent | table }} (row_id, row_cursor, run)
+SELECT '', CAST(@keep_from AS {{ cursor_type | type }}), @run
+FROM (SELECT COUNT(*) AS marks FROM {{ sent | table }} WHERE row_id = '')
+WHERE marks = 0;
 {% endif %}
