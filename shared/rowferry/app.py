@@ -42,7 +42,7 @@ class App(Parts):
         """Start a run of the sync, or go on planning an open one, and return how it stands.
 
         A run that has nothing to send is closed here. Raises `claim.Held` when another function is
-        starting it, `SourceError` when its model can't be read; the run is then noted as failed.
+        starting it. When its model can't be read, the run is `failed`.
         """
         from rowferry.errors import SourceError
 
