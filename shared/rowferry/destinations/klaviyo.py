@@ -15,9 +15,9 @@ klaviyo-api-python and -node; the code of Segment's (970a17e) [SEG] and RudderSt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -30,6 +30,9 @@ from rowferry.errors import Problem
 from rowferry.settings.base import DestinationSettings, Seconds, Secret
 from rowferry.wire import Request, Response
 
+ToPayload = Callable[[Fields, "KlaviyoSettings"], bytes]
+Check = Callable[[Mapping[str, str | None], "KlaviyoSettings"], Iterable[Problem]]
+Identifiers = Callable[[Iterable[str], "KlaviyoSettings"], frozenset[str]]
 ListId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+$")]
 
 _EVENTS = 1_000  # of a bulk request [spec]
@@ -86,7 +89,7 @@ class KlaviyoSettings(DestinationSettings):
         return self.base_url is None if self.test_addresses is None else self.test_addresses == "reject"
 
 
-def _limits(settings: KlaviyoSettings, rows: int, single: str = "") -> Limits:
+def _limits(settings: KlaviyoSettings, rows: int, single: str) -> Limits:
     rows = 1 if single and getattr(settings, single) == "single" else rows
     return Limits(rows, records.BODY_BYTES, envelope_bytes=records.ENVELOPE_BYTES)
 
@@ -122,38 +125,54 @@ def _read_probe(response: Response) -> str | None:
 def _action(
     name: str,
     rows: int,
-    to_payload: Callable[[Fields, KlaviyoSettings], bytes],
-    check: Callable[[Mapping[str, str | None], KlaviyoSettings], Any],
+    to_payload: ToPayload,
+    check: Check,
     parts_of: parts.PartsOf,
-    **more: Any,
+    *,
+    identifiers: Identifiers = records.profile_identifiers,
+    single: str = "",
+    idempotency: str | None = None,
 ) -> Action[KlaviyoSettings]:
-    single = f"{name}s" if name in ("event", "profile") else ""
+    """One action. `single` is the setting that may say "one a request"."""
     return Action(
         name=name,
-        limits=lambda settings: _limits(settings, rows, single),
-        identifiers=more.pop("identifiers", records.profile_identifiers),
+        limits=partial(_limits, rows=rows, single=single),
+        identifiers=identifiers,
         check=check,
         to_payload=to_payload,
         build=partial(parts.build, parts_of=parts_of),
         read=partial(parts.read, parts_of=parts_of),
-        **more,
+        idempotency=idempotency,
     )
 
 
-_event = partial(_action, identifiers=records.event_identifiers, idempotency="unique_id")
-_subscription = partial(_action, identifiers=records.subscription_identifiers)
+_EVENT = _action(
+    "event",
+    _EVENTS,
+    records.event,
+    records.check_event,
+    parts.events,
+    identifiers=records.event_identifiers,
+    single="events",
+    idempotency="unique_id",
+)
+_PROFILE = _action("profile", _PROFILES, records.profile, records.check_profile, parts.profiles, single="profiles")
+_SUBSCRIPTION = _action(
+    "subscription",
+    _CONSENTS,
+    records.subscription,
+    records.check_subscription,
+    parts.consents,
+    identifiers=records.subscription_identifiers,
+)
+_AUDIENCE = _action("audience", _MEMBERS, records.audience, records.check_audience, parts.members)
+_DELETE = _action("delete", 1, records.deletion, records.check_deletion, parts.deletions)
 
 DESTINATION = Destination(
     vendor="klaviyo",
     title="Klaviyo",
     settings=KlaviyoSettings,
-    actions={
-        "event": _event("event", _EVENTS, records.event, records.check_event, parts.events),
-        "profile": _action("profile", _PROFILES, records.profile, records.check_profile, parts.profiles),
-        "subscription": _subscription("subscription", _CONSENTS, records.subscription, records.check_subscription, parts.consents),
-        "audience": _action("audience", _MEMBERS, records.audience, records.check_audience, parts.members),
-        "delete": _action("delete", 1, records.deletion, records.check_deletion, parts.deletions),
-    },
+    actions={action.name: action for action in (_EVENT, _PROFILE, _SUBSCRIPTION, _AUDIENCE, _DELETE)},
     pace=_pace,
     probe=_probe,
     read_probe=_read_probe,
