@@ -122,8 +122,9 @@ class Ledger:
             yield KnownFile(**row)
 
     def freshness(self) -> list[dict[str, Any]]:
-        """For each feed and table what came and when: the columns of `load_freshness.sql`."""
-        self.make()
+        """For each feed and table what came and when: the columns of `load_freshness.sql`. Makes nothing: who only looks may only read."""
+        if self._warehouse.columns(LOADS) is None:
+            return []
         return list(self._warehouse.query(render("load_freshness", loads=self._warehouse.quote(LOADS))))
 
     def known_columns(self, table: str) -> list[KnownColumn]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,12 +72,15 @@ class Staging:
         """Load the file into the staging table. Raises `FileRejected`, and `NotFound` when it is gone."""
         if found.kind == "empty":
             return Staged(self.table, (), 0, has_lines=False)
-        try:
-            if found.kind == "csv" and not with_lines and found.compression in (None, "gzip") and found.encoding in _UTF8:
+        if found.kind == "csv" and not with_lines and found.compression in (None, "gzip") and found.encoding in _UTF8:
+            # What a warehouse can't read gets a second opinion: engines have their own faults with odd
+            # but proper CSV, and our reader says on which line an improper one breaks.
+            with suppress(LoadFailed):
                 return self._load_directly(found)
+        try:
             return self._load_spooled(found)
         except LoadFailed as error:
-            raise FileRejected("bad_csv" if found.kind == "csv" else "unreadable", error.reason) from None
+            raise FileRejected("unreadable", error.reason) from None
 
     def _load_directly(self, found: Sniffed) -> Staged:
         with closing(self._rows_of_csv(found)) as rows:

@@ -112,7 +112,20 @@ def select_csv(path: Path, compression: str | None, shape: CsvFile) -> str:
         "max_line_size": str(LINE_BYTES),
         "compression": quote_text(compression or "none"),
     }
+    if _has_bare_line_ends(path, compression, shape.quote.encode()):
+        options["new_line"] = r"'\n'"
     return f"SELECT * FROM read_csv({quote_text(str(path))}, {', '.join(f'{name} = {value}' for name, value in options.items())})"
+
+
+def _has_bare_line_ends(path: Path, compression: str | None, quote: bytes) -> bool:
+    r"""Whether the first line ends in \n alone. Left to guess, DuckDB takes a \r\n within a first quoted cell for the end of lines
+    (1.5.5), and refuses the file. For files whose lines do end in \r\n it must be left to guess: told so, it loses cells."""
+    with _reading(path) if compression else path.open("rb") as file:
+        head = file.read(_BLOCK_BYTES)
+    at = head.find(b"\n")
+    while at >= 0 and quote and head.count(quote, 0, at) % 2:
+        at = head.find(b"\n", at + 1)
+    return at >= 0 and head[at - 1 : at] != b"\r"
 
 
 @contextmanager
