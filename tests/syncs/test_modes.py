@@ -326,3 +326,12 @@ def test_the_warehouse_file_may_be_called_as_a_schema(tmp_path: Path, twin: Braz
     shop.settings["warehouse"]["path"] = name
     shop.save()
     assert counts(sync(shop)) == (3, 0, 3, 0)
+
+
+def test_a_removal_needs_the_identifier_in_the_key(tmp_path: Path, twin: BrazeTwin) -> None:
+    """Of a row that has left only its key is known: a sync that could not say whom to remove fails at once."""
+    shop = Shop(tmp_path, twin, on_remove="delete", key="email")
+    shop.fill(2)
+    found = sync(shop)
+    assert (found.status, twin.requests) == ("failed", 0)
+    assert "external_id" in found.reason

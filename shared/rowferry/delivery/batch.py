@@ -31,11 +31,11 @@ class Batch:
 
 def batches(payloads: Iterable[tuple[int, bytes]], limits: Limits, batch_rows: Callable[[], int]) -> Iterator[Batch]:
     """Batches in the payloads' order. `batch_rows` is asked anew for each: it may have shrunk."""
-    batch, size = Batch(), limits.envelope_bytes
+    batch, size, most = Batch(), limits.envelope_bytes, batch_rows()
     for row, payload in payloads:
-        if batch.rows and (len(batch.rows) >= batch_rows() or size + len(payload) + 1 > limits.body_bytes):
+        if batch.rows and (len(batch.rows) >= most or size + len(payload) + 1 > limits.body_bytes):
             yield batch
-            batch, size = Batch(), limits.envelope_bytes
+            batch, size, most = Batch(), limits.envelope_bytes, batch_rows()
         batch.rows.append(row)
         batch.payloads.append(payload)
         size += len(payload) + 1

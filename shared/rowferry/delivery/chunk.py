@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import IO, Any, Literal, Self
+from typing import IO, Any, Literal, NamedTuple, Self
 
 import orjson
 from isal import igzip
@@ -24,11 +24,11 @@ from rowferry.mapping import values
 from rowferry.stores.port import Exists, Store
 
 OUTBOX = "outbox/"
+_READ_BYTES = 1 << 18
 Op = Literal["upsert", "remove"]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of a chunk, as it stands in it."""
 
     id: str
@@ -111,7 +111,7 @@ class Chunk:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._lines = igzip.GzipFile(fileobj=stream, mode="rb")
+        self._lines = io.BufferedReader(igzip.GzipFile(fileobj=stream, mode="rb"), _READ_BYTES)
         try:
             self.plan = Plan.from_dict(orjson.loads(self._lines.readline())["plan"])
         except (OSError, EOFError, zlib.error, KeyError, TypeError, orjson.JSONDecodeError) as error:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal
 
@@ -119,6 +120,7 @@ class _Worker:
         self._halt = Halt()
         self._sender = Sender(account, self._action, clock, self._halt, left_seconds)
         self._journal = Journal(store, name.stem)
+        self._taking = threading.Lock()
         self._read_rows = 0
         self._unsent: dict[int, Rejected] = {}
         self._resend_limit = 0
@@ -139,38 +141,38 @@ class _Worker:
 
     def _send_all(self, done: set[int]) -> None:
         """Keep as many requests in flight as the account allows, until the rows end or we are to stop."""
-        in_flight = self._account.in_flight
-        free = threading.Semaphore(in_flight * 2)  # as many again are built and wait for a thread
-        limits = self._action.limits(self._account.settings)
-        errors: list[BaseException] = []
+        limits, in_flight = self._action.limits(self._account.settings), self._account.in_flight
+        self._batches = batches(self._payloads(done), limits, lambda: self._account.batch_rows(self._action))
         with ThreadPoolExecutor(in_flight, thread_name_prefix=self._account.name) as threads:
-            for batch in batches(self._payloads(done), limits, lambda: self._account.batch_rows(self._action)):
-                free.acquire()
-                if self._should_stop(errors):
-                    break
-                threads.submit(self._send, batch, errors, free)
-        if errors:
-            raise errors[0]
+            workers = [threads.submit(self._work) for _ in range(in_flight)]
+            try:
+                for ended in as_completed(workers):
+                    ended.result()
+            except BaseException as error:  # Ctrl-C as well: no thread goes on when its caller does not
+                self._halt.stop(str(error))
+                raise
         if self._halt.reason is None:
             self._record_unsent()
 
-    def _should_stop(self, errors: list[BaseException]) -> bool:
+    def _work(self) -> None:
+        """A thread's part: a batch goes out once the outcomes of the one before are durable."""
+        while (batch := self._next_batch()) is not None:
+            sent = self._sender.send(batch)
+            self._journal.record(sorted(sent.delivered), sent.rejected, sent.requests, sent.resent)
+            self._progress(len(sent.delivered) + len(sent.rejected))
+
+    def _next_batch(self) -> Batch | None:
+        """The next batch, mapped by the thread that sends it: a thread that only mapped would keep the
+        interpreter from those that wait for answers. None when the rows have ended or we are to stop."""
+        with self._taking:
+            return None if self._should_stop() else next(self._batches, None)
+
+    def _should_stop(self) -> bool:
         if self._claim.lost:
             raise LostClaim("the claim on this chunk was taken over")
         if self._halt.reason is None and self._left_seconds() < self._account.settings.timeout:
             self._halt.stop("the function's time is nearly up", wait_seconds=0)
-        return bool(errors) or self._halt.reason is not None
-
-    def _send(self, batch: Batch, errors: list[BaseException], free: threading.Semaphore) -> None:
-        try:
-            sent = self._sender.send(batch)
-            self._journal.record(sorted(sent.delivered), sent.rejected, sent.requests, sent.resent)
-            self._progress(len(sent.delivered) + len(sent.rejected))
-        except BaseException as error:  # whatever it is, the caller's thread raises it: a thread must not swallow rows
-            errors.append(error)
-            self._halt.stop(str(error))
-        finally:
-            free.release()
+        return self._halt.reason is not None
 
     def _payloads(self, done: set[int]) -> Iterator[tuple[int, bytes]]:
         """What is still to be sent. Rows that can't be are noted as rejected on the way."""
@@ -231,6 +233,7 @@ class FieldsOf:
         identifiers = action.identifiers(self._names, settings)
         self._is_identifier = [name in identifiers for name in self._names]
         self._fills_idempotency = plan.idempotency is not None and plan.idempotency not in self._names
+        self._layout = lru_cache(maxsize=1024)(self._laid_out)  # rows of a run have few different masks
 
     @property
     def attribute_places(self) -> list[int]:
@@ -250,19 +253,27 @@ class FieldsOf:
 
     def _upsert(self, row: Row) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        mask, unsets = row.mask, self._plan.nulls == "unset"
-        for place, name in enumerate(self._names):
-            is_identifier = self._is_identifier[place]
-            if mask is None or mask[place] == "1" or is_identifier:
-                value = self._mapping.value(place, row.values)
-                # A NULL identifier goes along, for the vendor's file to reject: without it, the row could
-                # be taken for somebody else's by the next identifier.
-                if value is not None or is_identifier or (unsets and mask is not None):
-                    found[name] = value
+        for name, value_of, keeps_null in self._layout(row.mask):
+            value = value_of(row.values)
+            if value is not None or keeps_null:
+                found[name] = value
         return self._with_membership(found, member=True)
 
+    def _laid_out(self, mask: str | None) -> list[tuple[str, Callable[[Sequence[Any]], Any], bool]]:
+        """What rows with this mask send: each field's name, where its value comes from, and whether NULL is sent.
+
+        A NULL identifier goes along, for the vendor's file to reject: without it, the row could be taken
+        for somebody else's by the next identifier.
+        """
+        unsets = self._plan.nulls == "unset" and mask is not None
+        return [
+            (name, self._mapping.getter(place), is_identifier or unsets)
+            for place, (name, is_identifier) in enumerate(zip(self._names, self._is_identifier, strict=True))
+            if mask is None or mask[place] == "1" or is_identifier
+        ]
+
     def _removal(self, row: Row) -> dict[str, Any]:
-        found = {name: self._mapping.value(place, row.values) for place, name in enumerate(self._names) if self._is_identifier[place]}
+        found = {name: self._mapping.getter(place)(row.values) for place, name in enumerate(self._names) if self._is_identifier[place]}
         if self._plan.audience is not None:
             return self._with_membership(found, member=False)
         if self._plan.nulls == "unset":

@@ -116,6 +116,15 @@ class Run:
             return None
         return Manifest(**{**found, "state_columns": tuple(found["state_columns"]), "notify": tuple(found["notify"])})
 
+    def forget(self, name: str) -> None:
+        """Remove one of the run's objects, to be made anew."""
+        self._store.delete(f"{self._folder}{name}.json")
+
+    @property
+    def kind(self) -> str:
+        """What asked for the run: `sync`, or a replay or backfill with what it covers."""
+        return str((self.read("started") or {}).get("kind", "sync"))
+
     def put_manifest(self, manifest: Manifest) -> None:
         """Write the manifest; a repeat changes nothing."""
         self.put("manifest", asdict(manifest))

@@ -103,6 +103,7 @@ class Sender:
             if isinstance(answer, Follow) and follows < policy.FOLLOWS:
                 request, note, follows = answer.request, answer.note, follows + 1
                 self._wait(answer.wait_seconds, "the vendor is still at work on a bulk job")
+                started_at = self._clock.monotonic()  # polling a job that goes well is no trouble
             elif isinstance(answer, SlowDown):
                 slowed += 1
                 self._slow_down(answer, slowed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +102,8 @@ def resolve(name: str, sync: Sync, destination: Destination[Any], settings: Any,
         specs.append((sync.audience, Part(value=True)))
     fields = fields_of(specs)
     identifiers = action.identifiers([field.name for field in fields], settings)
+    if sync.on_remove != "ignore" or sync.audience is not None:
+        _require_known_identifier(name, sync, [field for field in fields if field.name in identifiers])
     wanted = [column(key) for key in sync.key]
     wanted += [part.column for _, part in specs if part.column is not None]
     wanted += [column(sync.cursor)] if sync.cursor else []
@@ -116,6 +118,17 @@ def resolve(name: str, sync: Sync, destination: Destination[Any], settings: Any,
         is_identifier=tuple(field.name in identifiers for field in fields),
         state_columns=tuple(_state_column(field.name) for field in fields),
     )
+
+
+def _require_known_identifier(name: str, sync: Sync, identifiers: Sequence[Field]) -> None:
+    """Of a row that has left the model only its key is known, so that must say who it was about."""
+    key = {column.lower() for column in sync.key}
+    if not any(field.columns and key.issuperset(column.lower() for column in field.columns) for field in identifiers):
+        wanted = ", ".join(field.name for field in identifiers) or "an identifier"
+        raise SourceError(
+            f"syncs.{name}: of a row that has left only its key is known, so {wanted} must come from the key's columns "
+            f"({', '.join(sync.key)}); make the identifier the key, or on_remove: ignore"
+        )
 
 
 def _finder(found: Mapping[str, str], sync: str, model: str) -> Callable[[str], str]:

@@ -16,16 +16,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rowferry.clock import Clock
-from rowferry.delivery.chunk import Row, chunk_name, encode_row, write_chunk
+from rowferry.delivery.chunk import ChunkName, Row, chunk_name, encode_row, write_chunk
 from rowferry.delivery.plan import Plan
 from rowferry.delivery.runs import SHOWN_REJECTIONS, Head, Manifest, Run
-from rowferry.errors import OutOfTime, UsageError
+from rowferry.errors import OutOfTime, SourceError, UsageError
 from rowferry.stores.port import Store
 from rowferry.syncs import tables
 from rowferry.syncs.counts import Counts, known_rows, read_counts, read_rejections
 from rowferry.syncs.guards import refusal
 from rowferry.syncs.outline import Outline
-from rowferry.warehouse.port import Warehouse
+from rowferry.warehouse.port import Warehouse, WarehouseError
 
 RUN_TABLE_LIFE = timedelta(days=14)
 _CHUNK_SECONDS = 30.0  # writing a chunk takes a second or two; what a slow store may make of it
@@ -45,19 +45,25 @@ class Starter:
         outline_of: Callable[[str, datetime], Outline],
         *,
         accept: str | None = None,
+        kind: str = "sync",
         left_seconds: Callable[[], float] = lambda: float("inf"),
     ) -> Run:
         """The sync's run to work on: the open one if there is one, else a new one, planned up to its
         manifest, or refused. The caller holds the sync's claim.
 
         With `accept`, the refused run of that name goes on; raises `UsageError` when it is not the
-        latest one or was not refused. Raises `OutOfTime` when `left_seconds` do not suffice for the next
+        latest one or was not refused. `kind` is noted on a new run, for whoever finds it open. Raises `SourceError`
+        when the model can't be read; the next call reads it as the settings stand then. Raises `OutOfTime` when `left_seconds` do not suffice for the next
         chunk: the next call goes on behind the last one.
         """
         run = self._current(sync, accept)
         run.go_on()
         if run.manifest() is None and not _is_refused(run):
-            self._plan(run, outline_of, left_seconds)
+            try:
+                self._plan(run, kind, outline_of, left_seconds)
+            except WarehouseError as error:
+                self._forget_outline(run)
+                raise SourceError(f"syncs.{sync}.model can't be read: {error}") from None
         return run
 
     def _current(self, sync: str, accept: str | None) -> Run:
@@ -86,8 +92,15 @@ class Starter:
         run.put("accepted", {"at": self.clock.now().isoformat()})
         return run
 
-    def _plan(self, run: Run, outline_of: Callable[[str, datetime], Outline], left_seconds: Callable[[], float]) -> None:
-        run.put("started", {"started_at": self.clock.now().isoformat()})
+    def _forget_outline(self, run: Run) -> None:
+        """What can't be read must not be asked again: the settings may be mended by the next call. Once a
+        chunk is written it is too late for that."""
+        found = run.read("outline")
+        if found is not None and not any(self.store.list(ChunkName.prefix(Outline.from_dict(found).plan))):
+            run.forget("outline")
+
+    def _plan(self, run: Run, kind: str, outline_of: Callable[[str, datetime], Outline], left_seconds: Callable[[], float]) -> None:
+        run.put("started", {"started_at": self.clock.now().isoformat(), "kind": kind})
         started_at = datetime.fromisoformat((run.read("started") or {})["started_at"])
         if not run.has("outline"):
             run.put("outline", outline_of(run.run, started_at).to_dict())
