@@ -57,7 +57,7 @@ resource "aws_s3_bucket_public_access_block" "this" {
 }
 
 resource "aws_s3_bucket_policy" "this" {
-  for_each = aws_s3_bucket.this
+  for_each = local.emulated ? {} : aws_s3_bucket.this # emulators speak plain http
   bucket   = each.value.id
   policy = jsonencode({
     Version = "2012-10-17"
@@ -303,10 +303,13 @@ resource "aws_cloudwatch_metric_alarm" "timers_dead" {
 # needed since October 2025 a second permission that AWS providers before 6.29 can't write.
 
 locals {
-  routes = merge(
-    { for key, function in local.functions : key => { route = "ANY /hooks/{name}", authorization = "NONE" } if function.trigger == "https" && function.public },
-    { for key, function in local.functions : key => { route = "GET /", authorization = "AWS_IAM" } if function.trigger == "https" && !function.public },
-  )
+  paths = { relay_webhook = ["ANY /hooks/{name}"], status_page = ["GET /", "GET /status.json"] }
+  https = { for key, function in local.functions : key => function if function.trigger == "https" }
+  routes = merge([
+    for key, function in local.https : {
+      for route in local.paths[function.function] : route => { function = key, authorization = function.public ? "NONE" : "AWS_IAM" }
+    }
+  ]...)
 }
 
 resource "aws_apigatewayv2_api" "this" {
@@ -340,7 +343,7 @@ resource "aws_cloudwatch_log_group" "requests" {
 }
 
 resource "aws_apigatewayv2_integration" "this" {
-  for_each               = local.routes
+  for_each               = local.https
   api_id                 = aws_apigatewayv2_api.this.id
   integration_type       = "AWS_PROXY"
   integration_uri        = module.function[each.key].arn
@@ -350,18 +353,18 @@ resource "aws_apigatewayv2_integration" "this" {
 resource "aws_apigatewayv2_route" "this" {
   for_each           = local.routes
   api_id             = aws_apigatewayv2_api.this.id
-  route_key          = each.value.route
+  route_key          = each.key
   authorization_type = each.value.authorization
-  target             = "integrations/${aws_apigatewayv2_integration.this[each.key].id}"
+  target             = "integrations/${aws_apigatewayv2_integration.this[each.value.function].id}"
 }
 
 resource "aws_lambda_permission" "https" {
   for_each      = local.routes
-  statement_id  = "HttpApi"
+  statement_id  = "HttpApi-${substr(sha1(each.key), 0, 8)}"
   action        = "lambda:InvokeFunction"
-  function_name = module.function[each.key].name
+  function_name = module.function[each.value.function].name
   principal     = "apigateway.amazonaws.com"
-  source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/*/*${split(" ", each.value.route)[1]}"
+  source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/*/*${split(" ", each.key)[1]}"
 }
 
 # ── Secrets: the containers alone; values are put in by a person, outside Terraform ─────────

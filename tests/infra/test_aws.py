@@ -222,7 +222,7 @@ def test_timers_call_their_functions(state: Resources) -> None:
 def test_the_public_address_has_webhooks_and_a_signed_status_page(state: Resources) -> None:
     """Webhooks come in unsigned (their sender signs the body), the status page takes IAM's signature alone; both have a rate limit."""
     routes = {values["route_key"]: values["authorization_type"] for values in of_type(state, "aws_apigatewayv2_route").values()}
-    assert routes == {"ANY /hooks/{name}": "NONE", "GET /": "AWS_IAM"}
+    assert routes == {"ANY /hooks/{name}": "NONE", "GET /": "AWS_IAM", "GET /status.json": "AWS_IAM"}
     (stage,) = of_type(state, "aws_apigatewayv2_stage").values()
     assert stage["default_route_settings"][0]["throttling_rate_limit"] == 200
     assert "query" not in stage["access_log_settings"][0]["format"].lower()

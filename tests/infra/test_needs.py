@@ -6,7 +6,7 @@ One shop's life on folders and DuckDB, each step taken by an app that may do no 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +15,10 @@ import orjson
 import pytest
 
 from rowferry.clock import ManualClock
+from rowferry.errors import CredentialsError
 from rowferry.settings.file import read_settings
 from rowferry.twins.braze import BrazeTwin
+from rowferry.twins.clevertap import CleverTapTwin
 from rowferry.twins.server import Fault
 from rowferry.twins.slack import SlackTwin
 from rowferry.wire import Response
@@ -33,6 +35,9 @@ exports: exports
 destinations:
   braze: {{vendor: braze, base_url: "{braze}", api_key: "secret:braze-key", attempts: 1}}
   ops: {{vendor: slack, webhook_url: "secret:slack-ops"}}
+  clevertap: {{vendor: clevertap, base_url: "{clevertap}", region: in1, account_id: ABC-123-4567, passcode: "secret:passcode"}}
+pulls:
+  charged: {{from: clevertap, report: events, event: Charged, every: 1d, notify: ops}}
 feeds:
   crm:
     path: crm/
@@ -56,6 +61,7 @@ syncs:
     send: changed
     to: braze
     map: {{external_id: id, email: email}}
+    after: [crm]
     notify: ops
   broken: {{model: {{table: crm.nowhere}}, key: id, send: changed, to: braze, map: {{external_id: id}}, notify: ops}}
 webhooks:
@@ -71,12 +77,20 @@ OWN_SECRET = {"braze": "secret:braze-key", "ops": "secret:slack-ops"}
 class Shop:
     """A folder with the settings, and an app for any function over it."""
 
-    def __init__(self, folder: Path, braze: BrazeTwin, slack: SlackTwin) -> None:
-        self.folder, self.braze, self.slack, self.clock = folder, braze, slack, ManualClock(datetime.now(UTC))
-        (folder / "rowferry.yaml").write_text(SETTINGS.format(braze=braze.url))
+    def __init__(self, folder: Path, twins: ExitStack) -> None:
+        self.folder, self.clock = folder, ManualClock(datetime.now(UTC))
+        self.braze = twins.enter_context(BrazeTwin(api_key="key"))
+        self.clevertap = twins.enter_context(CleverTapTwin(account_id="ABC-123-4567", passcode="passcode"))
+        slack = twins.enter_context(SlackTwin())
+        (folder / "rowferry.yaml").write_text(SETTINGS.format(braze=self.braze.url, clevertap=self.clevertap.url))
         (folder / "exports" / "crm").mkdir(parents=True)
         self.settings = read_settings(folder / "rowferry.yaml", environment={})
-        self.secrets = {"secret:braze-key": "key", "secret:slack-ops": slack.webhook_url, "secret:whsec": SECRET}
+        self.secrets = {
+            "secret:braze-key": "key",
+            "secret:slack-ops": slack.webhook_url,
+            "secret:whsec": SECRET,
+            "secret:passcode": "passcode",
+        }
 
     def acting_as(self, function: str) -> PermittedApp:
         """The app as this function has it."""
@@ -98,12 +112,12 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def ledgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ledger]]:
+def ledgers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ledger]:
     """What each function did in one shop's life, in which every function had all of its kinds of work to do."""
     PermittedApp.ledgers.clear()
-    with BrazeTwin(api_key="key") as braze, SlackTwin() as slack:
-        live(Shop(tmp_path_factory.mktemp("shop"), braze, slack))
-    yield dict(PermittedApp.ledgers)
+    with ExitStack() as twins:
+        live(Shop(tmp_path_factory.mktemp("shop"), twins))
+    return dict(PermittedApp.ledgers)
 
 
 def live(shop: Shop) -> None:
@@ -130,6 +144,17 @@ def live(shop: Shop) -> None:
     deliver(shop, "ops")
     refuse(shop)
     sweep(shop)
+    pull(shop)
+    with shop.acting_as("status_page") as app:
+        assert app.status()["runs"]
+
+
+def pull(shop: Shop) -> None:
+    """A refused pull, of which people are told, and one that goes well."""
+    shop.clevertap.faults.append(Fault(Response(401, b"{}")))
+    for _ in range(2):
+        with shop.acting_as("pull_reports") as app, suppress(CredentialsError):
+            list(app.pull("charged"))
 
 
 def sweep(shop: Shop) -> None:
@@ -181,7 +206,7 @@ def refuse(shop: Shop) -> None:
     deliver(shop, "braze")
 
 
-@pytest.mark.parametrize("function", sorted(path.name for path in (ROOT / "functions").iterdir() if path.name in NEEDS))
+@pytest.mark.parametrize("function", sorted(NEEDS))
 def test_a_function_uses_all_that_it_is_given(ledgers: dict[str, Ledger], function: str) -> None:
     """Neither a folder nor the warehouse nor the exports is given that no step of the function touches, nor more than it takes."""
     assert ledgers[function].used == ledgers[function].given
@@ -189,7 +214,7 @@ def test_a_function_uses_all_that_it_is_given(ledgers: dict[str, Ledger], functi
 
 def test_a_function_resolves_the_secrets_of_its_own_part_of_the_settings(ledgers: dict[str, Ledger]) -> None:
     """What each function asked for is within what its entry names; who delivers asked for each destination's own."""
-    own = {"webhooks": {"secret:whsec"}, "destination": set(OWN_SECRET.values())}
+    own = {"webhooks": {"secret:whsec"}, "pulls": {"secret:passcode"}, "destination": set(OWN_SECRET.values())}
     for function, ledger in ledgers.items():
         wanted = {name for section in NEEDS[function].get("secrets", ()) for name in own.get(section, set())}
         assert ledger.asked == wanted, function
@@ -207,7 +232,7 @@ def test_every_variable_is_set_by_terraform_and_read_by_a_function(cloud: str) -
 
 def test_what_is_not_given_is_refused(tmp_path: Path) -> None:
     """The guard bites: a function that reaches beyond its entry fails."""
-    with BrazeTwin(api_key="key") as braze, SlackTwin() as slack:
-        app = Shop(tmp_path, braze, slack).acting_as("relay_webhook")
+    with ExitStack() as twins:
+        app = Shop(tmp_path, twins).acting_as("relay_webhook")
         with pytest.raises(NotPermitted, match=r"relay_webhook needs `read` on state/runs; needs.yaml gives it nothing"):
             app.state.read("runs/x")

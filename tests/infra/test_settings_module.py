@@ -54,10 +54,11 @@ def test_a_function_reads_the_secrets_of_its_own_part_of_the_settings(outputs: d
     """Database URLs go to what reads databases, a queue's to what marks it, webhook secrets to the webhooks."""
     secrets = {name: found["secrets"] for name, found in outputs["deployments"].items()}
     assert secrets["start_sync"] == ["ledger-url", "shop-url"]
+    assert secrets["load_export"] == secrets["sweep"] == secrets["start_sync"]
     assert secrets["finish_run"] == ["shop-url"]
     assert secrets["pull_reports"] == ["ct-passcode"]
     assert secrets["relay_webhook"] == ["stripe-whsec", "stripe-whsec-old"]
-    assert all(secrets[name] == [] for name in ("load_export", "check_alerts", "status_page"))
+    assert all(secrets[name] == [] for name in ("check_alerts", "status_page"))
 
 
 def test_every_need_is_deployed_when_the_settings_use_it(outputs: dict[str, Any]) -> None:

@@ -18,14 +18,6 @@ resource "aws_sqs_queue" "dead" {
   sqs_managed_sse_enabled   = true
 }
 
-resource "aws_sqs_queue_redrive_allow_policy" "dead" {
-  queue_url = aws_sqs_queue.dead.id
-  redrive_allow_policy = jsonencode({
-    redrivePermission = "byQueue"
-    sourceQueueArns   = [aws_sqs_queue.this.arn]
-  })
-}
-
 resource "aws_sqs_queue_policy" "this" {
   queue_url = aws_sqs_queue.this.id
   policy = jsonencode({
