@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -173,7 +173,12 @@ class App(Parts):
             if pull.notify:
                 self.notices.tell_change(change, pull.notify)
 
-        job = Job(name, pull, settings, self.state, self.exports, self.clock, tuple, tell, left_seconds, progress)
+        def ids() -> Iterable[str]:
+            from rowferry.pulls.ids import ids_of
+
+            return ids_of(self.warehouse, pull.model, f"pulls.{name}") if pull.model else ()
+
+        job = Job(name, pull, settings, self.state, self.exports, self.clock, ids, tell, left_seconds, progress)
         with self.claimed(f"pull/{name}"):
             yield from job.run(first, last)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,7 @@ def clock() -> ManualClock:
 
 def day(text: str) -> Window:
     """One day in UTC."""
-    from datetime import date
-
-    return next(calendar("day", find_zone("UTC"), None).between(date.fromisoformat(text), date.fromisoformat(text)))
+    return next(calendar("day", find_zone("UTC"), timedelta(days=1)).between(date.fromisoformat(text), date.fromisoformat(text)))
 
 
 def puller(

@@ -18,7 +18,9 @@ from rowferry.machine import Machine
 from rowferry.settings.check import check
 from rowferry.settings.file import parse_settings
 from rowferry.twins.amplitude import AmplitudeTwin
+from rowferry.twins.braze import BrazeTwin
 from rowferry.twins.clevertap import CleverTapTwin
+from rowferry.twins.klaviyo import KlaviyoTwin
 
 ENVIRONMENT = {
     "CT_PASSCODE": "passcode-1",
@@ -116,3 +118,13 @@ class AmplitudeBench(PullBench):
     def __init__(self, folder: Path, twin: AmplitudeTwin, **more: Any) -> None:
         account = {"vendor": "amplitude", "base_url": twin.url, "api_key": "env:AMPLITUDE_KEY", "secret_key": "env:AMPLITUDE_SECRET"}
         super().__init__(folder, account, "amplitude", {"report": "export"} | more)
+
+
+def braze_bench(folder: Path, twin: BrazeTwin, **pull: Any) -> PullBench:
+    """The pull `braze` of Braze's stand-in, into raw.braze."""
+    return PullBench(folder, {"vendor": "braze", "base_url": twin.url, "api_key": "env:BRAZE_KEY"}, "braze", pull)
+
+
+def klaviyo_bench(folder: Path, twin: KlaviyoTwin, **pull: Any) -> PullBench:
+    """The pull `klaviyo` of Klaviyo's stand-in, into raw.klaviyo."""
+    return PullBench(folder, {"vendor": "klaviyo", "base_url": twin.url, "api_key": "env:KLAVIYO_KEY"}, "klaviyo", pull)

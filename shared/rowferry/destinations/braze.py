@@ -83,11 +83,11 @@ class BrazeSettings(DestinationSettings):
 
 def _post(settings: BrazeSettings, path: str, body: bytes) -> Request:
     headers = {"authorization": f"Bearer {settings.api_key.reveal()}", "content-type": "application/json"}
-    return Request("POST", _host(settings) + path, body, headers)
+    return Request("POST", host(settings) + path, body, headers)
 
 
-def _host(settings: BrazeSettings) -> str:
-    """[basics]; a slash too many in the path can answer 403 [errors]."""
+def host(settings: BrazeSettings) -> str:
+    """Scheme and host of the workspace [basics]; a slash too many in the path can answer 403 [errors]."""
     if settings.base_url is not None:
         return settings.base_url.rstrip("/")
     where = str(settings.instance).lower()

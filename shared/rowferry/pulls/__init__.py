@@ -7,7 +7,7 @@ from typing import Any
 
 from rowferry.pulls.port import Source
 
-VENDORS = ("amplitude", "clevertap")
+VENDORS = ("amplitude", "braze", "clevertap", "klaviyo")
 
 
 def find(vendor: str) -> Source[Any]:

@@ -190,6 +190,7 @@ SOURCE = Source(
             _first_range,
             preset="amplitude_export",
             file_name=_export_file,
+            window=timedelta(hours=1),
             ready_after=READY_AFTER,
             trailing=TRAILING,
             is_archive=lambda _step: True,

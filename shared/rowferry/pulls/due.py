@@ -72,7 +72,8 @@ class Plan:
             self.state.write(self._settled_key(window.name), b"")
 
     def _calendar(self) -> Calendar | None:
-        return calendar(self.report.unit, find_zone(self.zone), self.pull.window) if self.report.unit else None
+        window = timedelta(seconds=self.pull.window) if self.pull.window else self.report.window
+        return calendar(self.report.unit, find_zone(self.zone), window) if self.report.unit else None
 
     def _can_be_asked(self, window: Window, now: datetime) -> bool:
         """Days may be asked for while they last; where the vendor has a delay, windows have to be over for that long."""

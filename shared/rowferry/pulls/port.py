@@ -134,7 +134,8 @@ def _query(_ask: Ask[Any]) -> Step:
 class Report(Generic[S]):
     """One report of a vendor.
 
-    `unit`: the smallest stretch of time it can be asked for; None when it has no time.
+    `unit`: the smallest stretch of time it can be asked for; None when it has no time. `window`: how much time one
+    file covers, where the pull does not say.
     `first(ask)`: the window's first step; `build(step, ask)`: its request; `read(response, step, ask)`: what
     the answer means.
     `columns`: the types of columns that are known, for the table; `preset`: the feed's preset instead, when the
@@ -143,6 +144,8 @@ class Report(Generic[S]):
     `ready_after`: how long after its end a window may be asked for. `trailing`: how long rows may come late, where
     the pull does not say.
     `is_archive(step)`: the answer's body may be huge and goes to disk; `read` then sees an empty one.
+    `needs_ids`: it asks for what the pull's model holds.
+    `per_second`: how many requests may be sent; None: no rate but the vendor's 429.
     """
 
     unit: Unit | None
@@ -152,21 +155,22 @@ class Report(Generic[S]):
     columns: Mapping[str, str] = field(default_factory=dict)
     preset: str | None = None
     file_name: Callable[[Pull, Window], str] | None = None
+    window: timedelta = timedelta(days=1)
     ready_after: timedelta = timedelta()
     trailing: timedelta = timedelta(days=2)
     is_archive: Callable[[Step], bool] = lambda _step: False
+    needs_ids: bool = False
+    per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Source(Generic[S]):
     """What can be pulled from one vendor. The file `pulls/<vendor>.py` holds it under the name `SOURCE`.
 
-    `in_flight`: requests that may be open at once; `per_second`: how many may be sent (None: no rate).
-    `zone(settings)`: the zone of the account's days.
+    `in_flight`: requests that may be open at once. `zone(settings)`: the zone of the account's days.
     """
 
     vendor: str
     reports: Mapping[str, Report[S]]
     in_flight: int
-    per_second: float | None = None
     zone: Callable[[S], str] = lambda _settings: "UTC"

@@ -15,7 +15,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -25,6 +25,7 @@ from rowferry.clock import Clock
 from rowferry.delivery.pace import Pacer
 from rowferry.http import HttpClient
 from rowferry.pulls.asker import Asker, Restarted
+from rowferry.pulls.ids import forget_ids, kept_ids
 from rowferry.pulls.pages import Attempt, open_attempt
 from rowferry.pulls.port import Ask, PullFailed, Report, Source, Window
 from rowferry.settings.pull import Pull
@@ -94,7 +95,7 @@ class Puller:
 
     def _asker(self) -> Asker:
         self._stop.clear()
-        pacer = Pacer(self.source.per_second, self.clock)
+        pacer = Pacer(self.report.per_second, self.clock)
         return Asker(self.report, self.client, pacer, self.clock, self.left_seconds, self._stop)
 
     def _pull(self, window: Window, asker: Asker) -> Pulled:
@@ -106,7 +107,7 @@ class Puller:
                     return self._finish(window, attempt)
                 except Restarted as error:
                     reason = str(error)
-                    attempt.clear()
+                    self._drop(attempt)
             raise PullFailed(f"{reason}; it was begun anew {_RESTARTS} times")
         except PullFailed as error:
             return Pulled(window, self.key(window), failure=str(error))
@@ -127,12 +128,16 @@ class Puller:
     def _ask_all(self, window: Window, attempt: Attempt, asker: Asker) -> None:
         """Ask until the last page is stored."""
         ask = self._ask(window)
+        if self.report.needs_ids:
+            ask = replace(ask, ids=kept_ids(self.state, self.name, attempt.name, self.ids))
+            if not ask.ids:
+                attempt.add((), None)  # nobody to ask for
         while attempt.step is not None:
             try:
                 with asker.answer(attempt.step, ask) as (lines, following):
                     self.progress(attempt.add(lines, following))
             except PullFailed:
-                attempt.clear()
+                self._drop(attempt)
                 raise
 
     def _finish(self, window: Window, attempt: Attempt) -> Pulled:
@@ -141,8 +146,13 @@ class Puller:
             self.exports.write(key, file)
         note = {"attempt": attempt.name, "rows": attempt.rows, "pages": attempt.pages, "file": key, "pulled_at": now.isoformat()}
         self.state.write(self._done_key(window), orjson.dumps(note))
-        attempt.clear()
+        self._drop(attempt)
         return Pulled(window, key, attempt.rows)
+
+    def _drop(self, attempt: Attempt) -> None:
+        attempt.clear()
+        if self.report.needs_ids:
+            forget_ids(self.state, self.name, attempt.name)
 
     def done(self, window: Window) -> dict[str, Any] | None:
         """What is noted of a window that was pulled; None when it never was."""

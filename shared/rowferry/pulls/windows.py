@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from rowferry.errors import UsageError
 from rowferry.pulls.port import Unit, Window
 
-_HOUR_SECONDS, _DAY_SECONDS = 3600, 86400
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 ALL = "all"
 
 
@@ -58,15 +58,14 @@ class Calendar:
             begin = until
 
 
-def calendar(unit: Unit, zone: ZoneInfo, window_seconds: float | None) -> Calendar:
+def calendar(unit: Unit, zone: ZoneInfo, window: timedelta) -> Calendar:
     """The calendar of a report with this unit. Raises `UsageError` for a `window` that it can't be cut into."""
-    seconds = window_seconds or (_HOUR_SECONDS if unit == "hour" else _DAY_SECONDS)
-    if seconds % _DAY_SECONDS == 0:
-        return Calendar(zone, days=int(seconds // _DAY_SECONDS))
-    if unit == "hour" and seconds % _HOUR_SECONDS == 0 and _DAY_SECONDS % seconds == 0:
-        return Calendar(zone, hours=int(seconds // _HOUR_SECONDS))
+    if window % _DAY == timedelta():
+        return Calendar(zone, days=window // _DAY)
+    if unit == "hour" and window % _HOUR == timedelta() and _DAY % window == timedelta():
+        return Calendar(zone, hours=window // _HOUR)
     hours = "hours that divide a day (1h, 2h, 3h, 4h, 6h, 8h, 12h), or " if unit == "hour" else ""
-    raise UsageError(f"the pull's window can't be {seconds:g} s; this report takes {hours}whole days (1d, 7d)")
+    raise UsageError(f"the pull's window can't be {window.total_seconds():g} s; this report takes {hours}whole days (1d, 7d)")
 
 
 def whole(now: datetime) -> Window:

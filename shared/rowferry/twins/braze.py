@@ -20,6 +20,7 @@ from typing import Any, Literal
 import orjson
 
 from rowferry.clock import Clock, SystemClock
+from rowferry.twins._braze_reads import Reads
 from rowferry.twins.server import Call, Twin
 from rowferry.wire import Response
 
@@ -70,6 +71,7 @@ class BrazeTwin(Twin):
     deleted: list[str] = field(default_factory=list)
     data_points: int = 0
     objects: int = 0
+    reads: Reads = field(default_factory=Reads)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,19 +94,22 @@ class BrazeTwin(Twin):
         """Checks in the order in which a gateway makes them, then the endpoint's own."""
         route = self._routes.get(call.path)
         bearer = call.headers.get("authorization", "").removeprefix("Bearer ")
+        is_known = bool(bearer) and self.api_key in (None, bearer)
+        if route is None and is_known:
+            return self.reads.answer(call, self.profiles) or _said(404, "Invalid URL")
         if route is None or call.method != "POST":
             return _said(404, "Invalid URL")
-        if not bearer or (self.api_key is not None and bearer != self.api_key):
+        if not is_known:
             return _said(401, "Invalid API key")
         if call.path.endswith("/bulk") and not self.has_bulk:
             return _said(403, "The API key has no permission for this endpoint")
         if not call.headers.get("content-type", "").startswith("application/json"):
             return _said(415, "Unsupported content type")
-        if self.window_requests is not None and not self._is_within_rate(self.window_requests):
-            return self._slow_down()
         return self._read(call, route)
 
     def _read(self, call: Call, route: Callable[[dict[str, Any]], Response]) -> Response:
+        if self.window_requests is not None and not self._is_within_rate(self.window_requests):
+            return self._slow_down()
         is_bulk = call.path.endswith("/bulk")
         if len(call.body) > (2_000_000 if is_bulk else 4_000_000):
             self.violations.append(f"a body of {len(call.body)} bytes")

@@ -23,6 +23,7 @@ from rowferry.twins import _klaviyo_rules as rules
 from rowferry.twins._klaviyo_jobs import Job, Jobs, LateFault
 from rowferry.twins._klaviyo_people import Conflict, People
 from rowferry.twins._klaviyo_rate import Windows
+from rowferry.twins._klaviyo_reads import Reads
 from rowferry.twins.server import Call, Twin
 from rowferry.wire import Response
 
@@ -69,6 +70,7 @@ class KlaviyoTwin(Twin):
     consent: dict[tuple[str, str], str] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     people: People = field(default_factory=People)
+    reads: Reads = field(default_factory=Reads)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -138,6 +140,8 @@ class KlaviyoTwin(Twin):
             raise _Refused(413, _error("payload_too_large", "The payload is larger than 5 MB."))
 
     def _route(self, call: Call, path: str) -> Response:
+        if (read := self.reads.answer(call)) is not None:
+            return read
         if call.method == "GET":
             return self._get(call, path)
         members = _LISTS.fullmatch(path)
