@@ -1,5 +1,5 @@
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ _text = st.one_of(
     st.sampled_from(["", " ", "007", "NULL", "null", "\\N", "1e5", "-", "'", "a\nb", "a\r\nb", '"', "a,b", "=1+1", "\ufeff", "ünï😀"]),
     st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20),
 )
+_zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 _rows = st.lists(
     st.tuples(
         _text,
         st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)),
         st.one_of(st.none(), st.decimals(allow_nan=False, allow_infinity=False, places=9, min_value=-(10**28), max_value=10**28)),
-        st.one_of(st.none(), st.datetimes(timezones=st.timezones() | st.just(UTC), min_value=datetime.fromisoformat("1900-01-01"))),
+        st.one_of(st.none(), st.datetimes(timezones=_zones, min_value=datetime.fromisoformat("1000-01-03"), max_value=datetime.fromisoformat("9998-01-01"))),
         _text,
     ),
     min_size=1,

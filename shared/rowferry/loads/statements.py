@@ -65,14 +65,18 @@ class LoadColumn:
 
 @dataclass(frozen=True, slots=True)
 class LoadSql:
-    """The statements of one file. `staging` holds its cells as text in columns c_0, c_1 …, `line` is
-    an expression over it for the physical line of a row."""
+    """The statements of one file, or of several that load together. `staging` holds the cells as text
+    in columns c_0, c_1 …; `line`, `file` and `version` are expressions over it. With `only_new`, files
+    that the ledger has as loaded are left out."""
 
     contract: Contract
     columns: tuple[LoadColumn, ...]
     staging: str
     line: Sql
     quote: Quote
+    file: Sql = Sql("@file")
+    version: Sql = Sql("@version")
+    only_new: bool = False
 
     @property
     def knows_lines(self) -> bool:
@@ -86,8 +90,18 @@ class LoadSql:
 
     def typed(self) -> Sql:
         """Every row as text, as values, and whether its cells are bad."""
-        staging = self.quote(self.staging)
-        return Sql(render("load_typed", columns=self.columns, staging=staging, line=self.line, dropped=self._dropped()))
+        text = render(
+            "load_typed",
+            columns=self.columns,
+            staging=self.quote(self.staging),
+            file=self.file,
+            version=self.version,
+            line=self.line,
+            dropped=self._dropped(),
+            only_new=self.only_new,
+            loads=self.quote(LOADS),
+        )
+        return Sql(text)
 
     def rows(self) -> Sql:
         """The rows as they go into the table; needs @file and @loaded_at."""
@@ -104,6 +118,11 @@ class LoadSql:
     def rejected_rows(self, columns: Sequence[LoadColumn], shown: Sequence[LoadColumn]) -> str:
         """The rows that have a bad cell in one of these columns, as text: the line and the cells `shown`."""
         return render("load_rejected_rows", shown=shown, bad_columns=columns, typed=self.typed())
+
+    def record_window(self) -> str:
+        """The ledger's row of each of several files."""
+        bad = [column for column in self.columns if column.bad]
+        return render("load_record_window", loads=self.quote(LOADS), typed=self.typed(), bad_columns=bad)
 
     def from_file(self) -> list[LoadColumn]:
         """One column for each of the file's that is used."""
@@ -122,7 +141,10 @@ class LoadSql:
             return [render("load_clear_lines", target=target, typed=self.typed()), append]
         if self.contract.settings.write == "replace":
             return [self._clear(target, rows), append]
-        return [render("load_clear_file", target=target), append] if clear_file else [append]
+        if not clear_file:
+            return [append]
+        name = "load_clear_files" if self.only_new else "load_clear_file"
+        return [render(name, target=target, typed=self.typed()), append]
 
     def _merge(self, target: str, rows: Sql) -> str:
         key = self.contract.key

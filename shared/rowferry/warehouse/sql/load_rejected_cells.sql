@@ -2,8 +2,8 @@
 INSERT INTO {{ rejected_cells | table }} (file, version, feed, table_name, line, `column`, value, reason, row_loaded, loaded_at)
 {% for column in columns %}
 SELECT
-  @file,
-  @version,
+  file,
+  version,
   @feed,
   @table_name,
   line,

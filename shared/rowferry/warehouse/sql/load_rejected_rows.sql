@@ -1,5 +1,6 @@
 -- The rows with a rejected cell, as text, for the file that a person can correct.
 SELECT
+  file,
   line,
   {% for column in shown %}
   {{ column.text_name }},
@@ -10,4 +11,4 @@ FROM (
 ) AS typed
 WHERE {% for column in bad_columns %}{{ column.bad_name }}{% if not loop.last %} OR {% endif %}{% endfor %}
 
-ORDER BY line
+ORDER BY file, line

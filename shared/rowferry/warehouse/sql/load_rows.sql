@@ -3,7 +3,7 @@ SELECT
   {% for column in columns %}
   {{ column.value_name }} AS {{ column.name | column }},
   {% endfor %}
-  @file AS _rowferry_file,
+  file AS _rowferry_file,
   line AS _rowferry_line,
   @loaded_at AS _rowferry_loaded_at
 FROM (

@@ -20,8 +20,16 @@ FROM (
         {% for column in columns %}
         {{ column.text }} AS {{ column.text_name }},
         {% endfor %}
+        {{ file }} AS file,
+        {{ version }} AS version,
         {{ line }} AS line
-      FROM {{ staging | table }}
+      FROM {{ staging | table }} AS staged
+      {% if only_new %}
+      WHERE NOT EXISTS (
+        SELECT 1 FROM {{ loads | table }} AS known
+        WHERE known.file = {{ file }} AND known.version = {{ version }} AND known.status = 'loaded'
+      )
+      {% endif %}
     ) AS texts
   ) AS casted
 ) AS judged
