@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -13,7 +15,7 @@ from rowferry.delivery import claim
 from rowferry.delivery.chunk import OUTBOX, ChunkName
 from rowferry.delivery.outbox import URGENT
 from rowferry.delivery.runs import Run, RunResult
-from rowferry.errors import CredentialsError, SourceError, TryLater, UsageError
+from rowferry.errors import CredentialsError, RowferryError, SourceError, TryLater, UsageError
 from rowferry.loads.result import LoadResult
 from rowferry.parts import unknown
 from rowferry.syncs.preview import Preview, masked, preview
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _LOOK_AGAIN_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 6 * 3600.0
 Progress = Callable[[int], None]
+log = logging.getLogger("rowferry")
 
 
 def _silent(_rows: int) -> None:
@@ -39,23 +42,26 @@ class Machine:
     progress: Progress = field(default=_silent)
     _listing: dict[str, str] = field(default_factory=dict)
 
-    def sync(self, name: str, *, accept: str | None = None, **outline: Any) -> RunResult:
+    def sync(self, name: str, *, accept: str | None = None, kind: str = "sync", **outline: Any) -> RunResult:
         """Resume the sync's open run or start one, deliver all of it, close it.
 
         A second `sync` of the name waits for the first. The result is the run's: `open` when work is left,
-        `failed` when the model can't be read or the vendor refuses us.
+        `failed` when the model can't be read or the vendor refuses us. An open run of another `kind` is
+        brought to its end first, so that a killed sync never stands in for the backfill that follows it.
         """
         resolver = self.app.resolver(name)
         self.app.account(resolver.sync.to)  # a secret that is missing is known before anything starts
-        self._wait_for(f"sync/{name}")
-        with self.app.claimed(f"sync/{name}"):
-            try:
-                run = self.app.starter.start(name, lambda run, at: resolver.outline(run, at, **outline), accept=accept)
-            except SourceError as error:
-                return self.app.after_run(self.app.fail_latest(name, str(error)))
-            finally:
-                self.app.release()
-            return self._deliver(run)
+        with self._turn(f"sync/{name}"):
+            while True:
+                try:
+                    run = self.app.starter.start(name, lambda run, at: resolver.outline(run, at, **outline), accept=accept, kind=kind)
+                except SourceError as error:
+                    return self.app.after_run(self.app.fail_latest(name, str(error)))
+                finally:
+                    self.app.release()
+                result = self._deliver(run)
+                if result.status != "closed" or accept is not None or run.kind == kind:
+                    return result
 
     def plan(self, name: str) -> Preview:
         """What `sync` would do now; nothing is sent. Raises `SourceError`."""
@@ -65,10 +71,21 @@ class Machine:
 
     def replay(self, name: str, *, run: str | None = None, code: str | None = None) -> RunResult:
         """Send the sync's open dead letters once more: all, or those of one run or with one code."""
-        return self.sync(name, replay=DeadLetters(run, code))
+        return self.sync(name, kind=f"replay run={run} code={code}", replay=DeadLetters(run, code))
+
+    @contextmanager
+    def _turn(self, name: str) -> Iterator[None]:
+        """Hold the claim while the block runs. Whoever has it is waited for, and whoever is faster after that."""
+        with ExitStack() as held:
+            while True:
+                self._wait_for(name)
+                with suppress(claim.Held):
+                    held.enter_context(self.app.claimed(name))
+                    break
+            yield
 
     def _wait_for(self, name: str) -> None:
-        """Until nobody holds the claim; who comes first after that is decided by taking it."""
+        """Until nobody holds the claim; who comes first after that is decided by taking it. Raises `TryLater`."""
         until = self.app.clock.monotonic() + _LONGEST_WAIT_SECONDS
         while claim.is_held(self.app.state, name, self.app.owner, self.app.clock):
             if self.app.clock.monotonic() > until:
@@ -96,16 +113,21 @@ class Machine:
 
     def deliver_relayed(self, destination: str = "") -> int:
         """Deliver what webhooks and notices put into the outbox, for one destination or for all; how many chunks
-        are done with."""
+        are done with. One that can't be delivered now is told in the log and holds up neither the others nor its run."""
         prefix = f"{OUTBOX}{destination}/{URGENT}/" if destination else OUTBOX
         settled = {found.key for found in self.app.state.list("receipts/")}
         done = 0
         for key in [found.key for found in self.app.state.list(prefix)]:
             name = ChunkName.of(key)
             receipts = f"receipts/{name.stem}.json"
-            if name.lane == URGENT and receipts not in settled and self.app.deliver_chunk(key).status == "settled":
-                self.app.finish_run(receipts)
-                done += 1
+            if name.lane != URGENT or receipts in settled:
+                continue
+            try:
+                if self.app.deliver_chunk(key).status == "settled":
+                    self.app.finish_run(receipts)
+                    done += 1
+            except RowferryError as error:
+                log.warning("%s for %s waits in the outbox: %s", name.sync, name.destination, error)
         return done
 
     def load(self, files: Sequence[Path], feed: str | None = None) -> list[LoadResult]:
@@ -170,7 +192,7 @@ class Machine:
             if settings.syncs[name].cursor is None:
                 raise UsageError(f"{name} has no cursor, so its rows have no days; a backfill needs send: new")
             upto = datetime.combine(end + timedelta(days=1), time(), UTC) - timedelta(microseconds=1)
-            return self.sync(name, window=(f"{begin} 00:00:00+00:00", upto.isoformat(sep=" ")))
+            return self.sync(name, kind=f"backfill {begin} {end}", window=(f"{begin} 00:00:00+00:00", upto.isoformat(sep=" ")))
         if name in settings.feeds:
             return self._backfill_feed(name, begin, end)
         raise UsageError(unknown("sync or feed", name, {**settings.syncs, **settings.feeds}))

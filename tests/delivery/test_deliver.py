@@ -162,6 +162,18 @@ def test_a_429_longer_than_the_function_lives_hands_back(store: FolderStore, twi
     assert receipts_of(store).resent == 0
 
 
+def test_a_429_without_end_is_no_wait_without_end(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """A vendor that only ever asks for pauses is left alone after `retry_for`, says so, and loses no row."""
+    twin.faults.extend([Fault(response=Response(429, b"slow down"))] * 500)
+    key = put_chunk(store, plan_of(COLUMNS), people(5))
+    found = deliver(store, key, account, clock)
+    assert found.status == "open"
+    assert "429" in found.reason
+    assert sum(clock.slept) <= account.settings.retry_for
+    twin.faults.clear()
+    assert deliver(store, key, account, clock).status == "settled"
+
+
 def test_a_reset_after_the_request_was_applied_counts_as_resent(
     store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock
 ) -> None:

@@ -5,10 +5,13 @@
 | Settled   | keep: each row has its outcome; a row to be sent again becomes a batch of its own        |
 | TryAgain  | retry: counts as an attempt; a growing pause, or the one that was asked for              |
 | NoAnswer  | retry: counts as an attempt; the rows may arrive twice, which is counted as `resent`     |
-| SlowDown  | wait: not an attempt; every worker of the account pauses; bounded by the function's life |
+| SlowDown  | wait: not an attempt; every worker of the account pauses; bounded by time, see below    |
 | Follow    | ask on: the next request of the chain, bounded                                           |
 | Split     | split: halves, down to the one row at fault, which is rejected                           |
 | Refused   | stop: nothing more is sent; the run is `failed` until a person has acted                 |
+
+A vendor that takes nothing and only asks for pauses is left alone when the next one would end beyond
+`retry_for` or the function's life: the run stays open.
 
 When the attempts are used up the batch is split too: either a row in it breaks the vendor, and its
 neighbours get through, or nothing gets through, and the run is left open.

@@ -41,6 +41,7 @@ class Halt:
         self.wait_seconds: float | None = None
         self.delivered = 0
         self._failures = 0
+        self._slowed_at: float | None = None
 
     def stop(self, reason: str, *, is_refusal: bool = False, wait_seconds: float | None = None) -> None:
         """The first reason counts, but a refusal always does."""
@@ -52,7 +53,13 @@ class Halt:
         """The vendor took rows: it is up."""
         with self._lock:
             self.delivered += rows
-            self._failures = 0
+            self._failures, self._slowed_at = 0, None
+
+    def slowed_for(self, now: float) -> float:
+        """The vendor asked for a pause at `now` (monotonic): for how many seconds it has taken nothing but asked for pauses."""
+        with self._lock:
+            self._slowed_at = now if self._slowed_at is None else self._slowed_at
+            return now - self._slowed_at
 
     def failed(self, reason: str) -> None:
         """A suspect batch failed as well; after some in a row the vendor counts as down."""
@@ -139,7 +146,8 @@ class Sender:
     def _slow_down(self, answer: SlowDown, times: int) -> None:
         seconds = policy.pause_seconds(times, answer.wait_seconds)
         self._account.pacer.slow_down(seconds)
-        if seconds > self._left_seconds():
+        spent_seconds = self._halt.slowed_for(self._clock.monotonic())
+        if seconds > self._left_seconds() or spent_seconds + seconds > self._settings.retry_for:
             self._halt.stop(answer.reason, wait_seconds=seconds)
 
     def _keep(self, part: Batch, answer: Settled, sent: Sent) -> list[Batch]:

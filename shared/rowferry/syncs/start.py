@@ -52,9 +52,11 @@ class Starter:
         manifest, or refused. The caller holds the sync's claim.
 
         With `accept`, the refused run of that name goes on; raises `UsageError` when it is not the
-        latest one or was not refused. `kind` is noted on a new run, for whoever finds it open. Raises `SourceError`
-        when the model can't be read; the next call reads it as the settings stand then. Raises `OutOfTime` when `left_seconds` do not suffice for the next
-        chunk: the next call goes on behind the last one.
+        latest one or was not refused. `kind` is noted on a new run, for whoever finds it open.
+
+        Raises `SourceError` when the model can't be read: the next call reads it as the settings stand
+        then. Raises `OutOfTime` when `left_seconds` do not suffice for the next chunk: the next call goes
+        on behind the last one.
         """
         run = self._current(sync, accept)
         run.go_on()

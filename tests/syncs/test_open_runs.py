@@ -1,0 +1,110 @@
+"""What a run that is open, failed or in the way means to the next command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rowferry.app import App
+from rowferry.delivery import claim
+from rowferry.delivery.runs import RunResult
+from rowferry.machine import Machine
+from rowferry.settings.file import read_settings
+from rowferry.twins.braze import BrazeTwin
+from rowferry.twins.server import Fault
+from rowferry.wire import Response
+from support.shop import ENVIRONMENT, Shop
+
+UNAUTHORIZED = Fault(response=Response(401, b'{"message":"Invalid API key"}'))
+
+
+@pytest.fixture
+def twin() -> Iterator[BrazeTwin]:
+    with BrazeTwin() as running:
+        yield running
+
+
+@pytest.fixture
+def shop(tmp_path: Path, twin: BrazeTwin) -> Shop:
+    found = Shop(tmp_path, twin)
+    found.fill(3)
+    return found
+
+
+def sync(shop: Shop) -> RunResult:
+    with App(read_settings(shop.config), environment=ENVIRONMENT) as app:
+        return Machine(app).sync("customers")
+
+
+def sales(shop: Shop) -> None:
+    """Turn the shop's sync into `send: new` over `crm.sales`, with one old sale that was sent."""
+    shop.execute("CREATE TABLE crm.sales (id TEXT, added_at TIMESTAMP)")
+    shop.settings["syncs"]["customers"] = {
+        "model": {"table": "crm.sales"}, "key": "id", "send": "new", "cursor": "added_at", "to": "braze",
+        "map": {"external_id": "id", "name": {"value": "Sale"}, "time": {"value": "2026-01-01T00:00:00Z"}},
+    }  # fmt: skip
+    shop.save()
+    shop.execute("INSERT INTO crm.sales VALUES ('old', '2025-01-01')")
+    assert sync(shop).delivered == 1
+
+
+def test_a_backfill_is_not_taken_for_done_by_an_open_run(shop: Shop, twin: BrazeTwin) -> None:
+    """The sync that failed before is brought to its end, and then the days that were asked for are sent."""
+    sales(shop)
+    shop.execute("INSERT INTO crm.sales VALUES ('new', '2026-01-01')")
+    twin.faults.append(UNAUTHORIZED)
+    failed = sync(shop)
+    assert failed.status == "failed"
+    with App(read_settings(shop.config), environment=ENVIRONMENT) as app:
+        found = Machine(app).backfill("customers", "2025-01-01", "2025-01-01")
+    assert isinstance(found, RunResult)
+    assert (found.status, found.read, found.delivered) == ("closed", 1, 1)
+    assert found.run != failed.run
+    assert [event["external_id"] for event in twin.events] == ["old", "new", "old"]
+
+
+def test_a_backfill_that_failed_is_resumed_by_its_repeat_alone(shop: Shop, twin: BrazeTwin) -> None:
+    """The same command again goes on with the open backfill, and does not send its days a second time."""
+    sales(shop)
+    twin.faults.append(UNAUTHORIZED)
+    with App(read_settings(shop.config), environment=ENVIRONMENT) as app:
+        runs = [Machine(app).backfill("customers", "2025-01-01", "2025-01-01") for _ in range(2)]
+    assert [(run.status, run.run) for run in runs if isinstance(run, RunResult)] == [("failed", runs[0].run), ("closed", runs[0].run)]  # type: ignore[union-attr]  # each is a run
+    assert len(twin.events) == 2
+
+
+def test_a_statement_that_fails_half_way_can_be_mended(shop: Shop) -> None:
+    """A value that breaks the model fails the run with a reason; the statement that follows is the mended one."""
+    shop.settings["syncs"]["customers"]["model"] = {"sql": "SELECT * REPLACE (CAST(tier AS INT64) AS tier) FROM crm.customers"}
+    shop.save()
+    failed = shop.sync(code=1)
+    assert failed["status"] == "failed"
+    shop.settings["syncs"]["customers"]["model"] = {"table": "crm.customers"}
+    shop.save()
+    assert (shop.sync()["run"], shop.sync()["unchanged"]) == (failed["run"], 3)
+
+
+def test_a_notice_that_can_not_leave_spoils_no_run(shop: Shop) -> None:
+    """The rows are delivered and the run is told as it ended; what is wrong with the notice stands in the log."""
+    shop.settings["destinations"]["ops"] = {"vendor": "slack", "webhook_url": "env:NOWHERE"}
+    shop.settings["syncs"]["customers"]["notify"] = "ops"
+    shop.save()
+    assert shop.sync()["delivered"] == 3
+
+
+def test_who_is_overtaken_waits_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that see the name free at the same moment: the slower one waits for the faster, and both end well."""
+    with App(read_settings(shop.config), environment=ENVIRONMENT) as other:
+        faster = claim.take(other.state, "sync/customers", other.owner, other.clock)
+        looks = iter([False])
+
+        def is_held(*_: object) -> bool:
+            """Free at the first look; at the second, its holder has just ended."""
+            if (found := next(looks, None)) is None:
+                faster.give_back()
+            return bool(found)
+
+        monkeypatch.setattr(claim, "is_held", is_held)
+        assert sync(shop).delivered == 3
