@@ -72,10 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         built = build(given.cloud, given.out / given.cloud, given.config, given.python)
     except CannotBuild as error:
-        print(f"package: {error}", file=sys.stderr)
+        sys.stderr.write(f"package: {error}\n")
         return 1
     for one in built:
-        print(f"{given.out / given.cloud / one.package}.zip  {one.bytes / 1e6:.1f} MB, unzipped {one.unzipped_bytes / 1e6:.1f} MB")
+        name = given.out / given.cloud / f"{one.package}.zip"
+        sys.stdout.write(f"{name}  {one.bytes / 1e6:.1f} MB, unzipped {one.unzipped_bytes / 1e6:.1f} MB\n")
     return 0
 
 
@@ -90,7 +91,9 @@ def build(cloud: str, target: Path, config: Path, python: str = PYTHON) -> list[
             stage = Path(folder) / "stage"
             fill(stage, package, cloud, config, python)
             built.append(write_zip(stage, target / f"{package.name}.zip", package.name))
-    (target / "build.json").write_text(json.dumps({"python": python, "packages": {one.package: one.sha256 for one in built}}, indent=2) + "\n")
+    (target / "build.json").write_text(
+        json.dumps({"python": python, "packages": {one.package: one.sha256 for one in built}}, indent=2) + "\n"
+    )
     return built
 
 
@@ -121,9 +124,12 @@ def fill(stage: Path, package: Package, cloud: str, config: Path, python: str) -
     if cloud == "aws":
         install(stage, python)
         (stage / "requirements.txt").unlink()
-    shutil.copytree(ROOT / "shared" / "rowferry", stage / "rowferry")
+    shutil.copytree(ROOT / "shared" / "rowferry", stage / "rowferry", ignore=shutil.ignore_patterns("__pycache__"))
     for function in package.functions:
-        shutil.copyfile(ROOT / "functions" / function / f"{cloud}.py", stage / f"{function}.py")
+        edge = ROOT / "functions" / function / f"{cloud}.py"
+        if not edge.is_file():
+            raise CannotBuild(f"needs.yaml names {function}, and there is no {edge.relative_to(ROOT)}")
+        shutil.copyfile(edge, stage / f"{function}.py")
     (stage / "pipelines").mkdir()
     for path in config.glob("*.yaml"):
         shutil.copyfile(path, stage / "pipelines" / path.name)
@@ -135,7 +141,9 @@ def locked(package: Package, python: str) -> list[str]:
     wanted = list(project["dependencies"])
     for extra in package.extras:
         wanted += [line for line in project["optional-dependencies"][extra] if not line.startswith(package.left_out or ("\0",))]
-    found = uv("pip", "compile", "-", "-c", str(ROOT / "requirements.lock"), *_for(python), "--no-header", "--no-annotate", given="\n".join(wanted))
+    found = uv(
+        "pip", "compile", "-", "-c", str(ROOT / "requirements.lock"), *_for(python), "--no-header", "--no-annotate", given="\n".join(wanted)
+    )
     return sorted(line for line in found.splitlines() if "==" in line)
 
 
@@ -168,7 +176,9 @@ def write_zip(stage: Path, target: Path, name: str) -> Built:
             unzipped_bytes += len(data)
             archive.writestr(entry, data)
     if unzipped_bytes > LARGEST_UNZIPPED_BYTES:
-        raise CannotBuild(f"{target} unzips to {unzipped_bytes / 1e6:.0f} MB; {LARGEST_UNZIPPED_BYTES / 1e6:.0f} MB is our bound, 250 MB is Lambda's")
+        raise CannotBuild(
+            f"{target} unzips to {unzipped_bytes / 1e6:.0f} MB; {LARGEST_UNZIPPED_BYTES / 1e6:.0f} MB is our bound, 250 MB is Lambda's"
+        )
     data = target.read_bytes()
     return Built(name, len(data), unzipped_bytes, hashlib.sha256(data).hexdigest())
 

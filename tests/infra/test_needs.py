@@ -38,6 +38,7 @@ destinations:
   clevertap: {{vendor: clevertap, base_url: "{clevertap}", region: in1, account_id: ABC-123-4567, passcode: "secret:passcode"}}
 pulls:
   charged: {{from: clevertap, report: events, event: Charged, every: 1d, notify: ops}}
+  people: {{from: braze, report: users, model: {{table: crm.customers}}, fields: [email], every: 1d}}
 feeds:
   crm:
     path: crm/
@@ -150,11 +151,13 @@ def live(shop: Shop) -> None:
 
 
 def pull(shop: Shop) -> None:
-    """A refused pull, of which people are told, and one that goes well."""
+    """A refused pull, of which people are told, one that goes well, and one that asks for people of the warehouse."""
     shop.clevertap.faults.append(Fault(Response(401, b"{}")))
     for _ in range(2):
         with shop.acting_as("pull_reports") as app, suppress(CredentialsError):
             list(app.pull("charged"))
+    with shop.acting_as("pull_reports") as app:
+        list(app.pull("people"))
 
 
 def sweep(shop: Shop) -> None:
@@ -214,7 +217,7 @@ def test_a_function_uses_all_that_it_is_given(ledgers: dict[str, Ledger], functi
 
 def test_a_function_resolves_the_secrets_of_its_own_part_of_the_settings(ledgers: dict[str, Ledger]) -> None:
     """What each function asked for is within what its entry names; who delivers asked for each destination's own."""
-    own = {"webhooks": {"secret:whsec"}, "pulls": {"secret:passcode"}, "destination": set(OWN_SECRET.values())}
+    own = {"webhooks": {"secret:whsec"}, "pulls": {"secret:passcode", "secret:braze-key"}, "destination": set(OWN_SECRET.values())}
     for function, ledger in ledgers.items():
         wanted = {name for section in NEEDS[function].get("secrets", ()) for name in own.get(section, set())}
         assert ledger.asked == wanted, function
