@@ -3,9 +3,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 CLOUD ?= gcp
+NAME ?= rowferry
+HALVES = $(if $(filter aws,$(CLOUD)),aws federation,$(CLOUD))  # on AWS the warehouse is BigQuery still
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak package lock clean
+.PHONY: help run test test-aws check bench soak package plan deploy destroy redrive checkov lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +29,31 @@ bench: $(BIN)/.dev  ## Measure the speed, as ratios in one run; the table is kep
 
 soak: $(BIN)/.dev  ## Kill syncs at random for a long while and check every balance (KILLS=200)
 	@KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest tests/soak -q -s
+
+test-aws: $(BIN)/.dev  ## Deploy all of AWS to an emulator, send files and webhooks through it, take it down (minutes)
+	$(BIN)/python -m pytest -m slow tests/infra
+
+package: $(BIN)/.local  ## Build the functions' zips for a cloud: make package CLOUD=gcp|aws
+	@$(BIN)/python infra/package.py --cloud $(CLOUD) --out build
+
+plan: package  ## Show what a deployment would change: make plan CLOUD=gcp|aws
+	@for half in $(HALVES); do terraform -chdir=infra/$$half init -input=false && terraform -chdir=infra/$$half plan || exit 1; done
+
+deploy: package  ## Deploy, or bring a deployment up to date; asks first: make deploy CLOUD=gcp|aws
+	@for half in $(HALVES); do terraform -chdir=infra/$$half init -input=false && terraform -chdir=infra/$$half apply || exit 1; done
+
+destroy:  ## Take a deployment down; asks for its name (NAME=rowferry) and then again: make destroy CLOUD=gcp|aws
+	@printf 'This takes $(NAME) on $(CLOUD) down. Type its name to go on: '; read -r typed; \
+	  test "$$typed" = "$(NAME)" || { echo "That is not its name; nothing was changed."; exit 1; }
+	@for half in $(HALVES); do terraform -chdir=infra/$$half destroy || exit 1; done
+
+redrive: $(BIN)/.dev  ## Send a queue's dead letters back, after the cause is mended: make redrive CLOUD=gcp|aws QUEUE=name
+	@test -n "$(QUEUE)" || { echo "Say which queue: make redrive CLOUD=$(CLOUD) QUEUE=… (terraform -chdir=infra/$(CLOUD) output queues)"; exit 1; }
+	@$(BIN)/python infra/redrive.py --cloud $(CLOUD) --queue $(QUEUE)
+
+checkov: $(BIN)/python  ## Check the Terraform against checkov's policies, in a venv of its own
+	@test -x build/checkov/bin/checkov || { $(PYTHON) -m venv build/checkov && build/checkov/bin/pip install -q checkov==3.3.30; }
+	@build/checkov/bin/checkov --config-file infra/checkov.yaml --directory infra
 
 lock: $(BIN)/.dev  ## Resolve all dependencies anew into requirements.lock
 	$(BIN)/uv pip compile --universal --all-extras --no-emit-index-url --no-annotate --no-header --python-version 3.11 --upgrade \
