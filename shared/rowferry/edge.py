@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rowferry.delivery.deliver import Delivery
     from rowferry.loads.result import LoadResult
+    from rowferry.pulls.puller import Pulled
 
 _LEEWAY_SECONDS = 10.0  # between our own end of work and the platform's
 log = logging.getLogger("rowferry")
@@ -85,6 +86,13 @@ def after_load(result: LoadResult) -> None:
     log.info("%s: %s, %d rows, %d rejected", result.file, result.status, result.rows, result.rejected_rows)
     if result.status == "failed":
         raise TryLater(f"{result.file} was not loaded: {result.reason}")
+
+
+def after_pull(name: str, windows: Iterable[Pulled]) -> None:
+    """Pull to the end. A window that can't be had now is asked for again when the timer rings next, as one that is not
+    settled; an error of the whole pull is raised, for the platform to try again."""
+    for found in windows:
+        log.info("pull %s, %s: %s", name, found.window.name, found.failure or f"{found.rows} rows in {found.key}")
 
 
 def after_delivery(key: str, delivery: Delivery) -> None:
