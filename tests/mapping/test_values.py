@@ -20,3 +20,12 @@ def test_what_json_can_not_hold_is_a_type_error() -> None:
     for value in ("\ud800", [2**70, "\ud800"], object()):
         with pytest.raises(TypeError):
             values.to_json(value)
+
+
+def test_a_float_that_is_no_number_is_not_taken_for_null() -> None:
+    """NaN and infinity come back as they were, wherever they stand: a vendor's file rejects them, nothing drops them."""
+    row = [float("nan"), None, 1.5, [float("inf"), None], {"low": float("-inf")}]
+    kinds = ["FLOAT64", "FLOAT64", "FLOAT64", "ARRAY<FLOAT64>", "STRUCT<low FLOAT64>"]
+    decoders = [values.decoder(kind) for kind in kinds]
+    found = [decode(value) for decode, value in zip(decoders, orjson.loads(values.to_json(row)), strict=True) if decode]
+    assert repr(found) == repr(row)

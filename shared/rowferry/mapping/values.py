@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -16,21 +17,38 @@ Decode = Callable[[Any], Any]
 def to_json(value: Any) -> bytes:
     """`value` (a row, or what a warehouse gave) as JSON that `decoder` can read back by type.
 
-    Integers beyond 64 bits become text, which keeps their digits. Raises `TypeError` for what JSON can't hold.
+    Integers beyond 64 bits become text, which keeps their digits, and so do NaN and infinity. Raises
+    `TypeError` for what JSON can't hold.
     """
     try:
-        return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+        found = orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
     except orjson.JSONEncodeError:  # it takes no such integers, and does not ask `default` about them
-        return orjson.dumps(_without_long_integers(value), default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+        return _spelled_out(value)
+    if b"null" in found and _has_null_float(value):
+        return _spelled_out(value)
+    return found
 
 
-def _without_long_integers(value: Any) -> Any:
+def _spelled_out(value: Any) -> bytes:
+    return orjson.dumps(_without_odd_numbers(value), default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+
+
+def _has_null_float(value: Any) -> bool:
+    """Whether there is a NaN or infinity in it: orjson writes them as null, as if nothing had been there."""
     if isinstance(value, dict):
-        return {name: _without_long_integers(part) for name, part in value.items()}
+        return any(map(_has_null_float, value.values()))
     if isinstance(value, list | tuple):
-        return [_without_long_integers(part) for part in value]
+        return any(map(_has_null_float, value))
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _without_odd_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_odd_numbers(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_odd_numbers(part) for part in value]
     is_long = isinstance(value, int) and not -(2**63) <= value < 2**64
-    return str(value) if is_long else value
+    return str(value) if is_long or _has_null_float(value) else value
 
 
 def _plain(value: Any) -> Any:
@@ -48,7 +66,7 @@ def _plain(value: Any) -> Any:
 def decoder(column_type: str) -> Decode | None:
     """How a JSON value of this BigQuery type becomes a Python value; None where it is one already.
 
-    Also reads what BigQuery's EXPORT DATA writes (INT64 as text, times without an offset).
+    Also reads what BigQuery's EXPORT DATA writes (INT64 and NaN as text, times without an offset).
     """
     kind = column_type.strip()
     if kind.startswith("ARRAY<"):
@@ -90,6 +108,7 @@ def _timestamp(value: str) -> datetime:
 
 _BY_TYPE: dict[str, Decode] = {
     "INT64": int,
+    "FLOAT64": float,
     "NUMERIC": Decimal,
     "BIGNUMERIC": Decimal,
     "TIMESTAMP": _timestamp,
