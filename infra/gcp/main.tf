@@ -195,7 +195,7 @@ module "function" {
       exports = { bucket = local.bucket_ids[local.exports.bucket], folder = local.exports.folder, access = { "" = each.value.exports } }
     },
   )
-  secrets           = each.value.secrets
+  secrets           = distinct([for name in each.value.secrets : local.secret_ids[name]])
   datasets          = local.dataset_access[each.value.warehouse]
   warehouse_project = local.warehouse.project
 
@@ -369,8 +369,14 @@ resource "google_project_iam_member" "transfer" {
 
 # ── Secrets: the containers alone; values are put in by a person, outside Terraform ─────────
 
+locals {
+  # `secret:NAME/versions/3` pins a version of NAME; `secret:projects/P/secrets/NAME` is another project's.
+  secret_ids   = { for name in module.settings.secrets : name => split("/versions/", name)[0] }
+  made_secrets = setsubtract([for id in values(local.secret_ids) : id if !startswith(id, "projects/")], var.existing_secrets)
+}
+
 resource "google_secret_manager_secret" "this" {
-  for_each  = setsubtract(module.settings.secrets, var.existing_secrets)
+  for_each  = local.made_secrets
   project   = var.project
   secret_id = each.value
   labels    = local.labels

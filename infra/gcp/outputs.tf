@@ -26,7 +26,7 @@ output "queues" {
 output "secret_commands" {
   description = "Commands that put the secrets' values in; each reads the value from the terminal."
   value = [
-    for name in sort(setsubtract(module.settings.secrets, var.existing_secrets)) :
+    for name in sort(local.made_secrets) :
     "gcloud secrets versions add ${name} --project ${var.project} --data-file=-"
   ]
 }

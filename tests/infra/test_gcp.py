@@ -62,7 +62,8 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> tuple[Terraform, Resource
         "existing_secrets": ["braze-key"],
         "transfers": {"plain": {"path": "plain/*.csv", "table": "raw.plain"}},
     }
-    terraform = over(folder, stub_plugins(folder / "plugins"), extra=extra, feeds=feeds, pulls=None)
+    webhook = {"verify": {"scheme": "stripe", "secret": ["secret:whsec/versions/3", "secret:projects/vault/secrets/whsec"]}, "routes": []}
+    terraform = over(folder, stub_plugins(folder / "plugins"), extra=extra, feeds=feeds, pulls=None, webhooks={"shop": webhook})
     terraform.apply()
     return terraform, terraform.resources()
 
@@ -286,6 +287,14 @@ def test_what_exists_already_is_used_and_not_made(other: tuple[Terraform, Resour
     assert "braze-key" not in {v["secret_id"] for v in of_type(state, "google_secret_manager_secret").values()}
     assert ("roles/secretmanager.secretAccessor", "braze-key") in granted(state, account(state, "deliver_chunk_braze_main"))
     assert ("roles/storage.objectViewer", "acme-exports/") in granted(state, account(state, "load_export"))
+
+
+def test_a_pinned_secret_and_another_projects_are_granted_as_what_they_are(other: tuple[Terraform, Resources]) -> None:
+    """`NAME/versions/3` makes and grants NAME; a secret of another project is granted there and not made."""
+    _, state = other
+    secrets = {secret for role, secret in granted(state, account(state, "relay_webhook")) if "secretAccessor" in role}
+    assert secrets == {"whsec", "projects/vault/secrets/whsec"}
+    assert {"whsec"} == {v["secret_id"] for v in of_type(state, "google_secret_manager_secret").values() if "whsec" in v["secret_id"]}
 
 
 def test_a_transfer_instead_of_code(other: tuple[Terraform, Resources]) -> None:
