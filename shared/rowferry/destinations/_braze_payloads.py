@@ -78,12 +78,13 @@ def profile(fields: Fields, settings: BrazeSettings) -> bytes:
     """An attributes object [attr]; None removes an attribute [std, custom]. Raises `RowRejected`."""
     by, attributes = _profile_layout(tuple(fields))
     document = _who(fields, by) | _flags(by, settings)
+    array_items = settings.array_items
     for name, standard in attributes:
         value = fields[name]
         if value is None:
             document[name] = None
         elif standard is None:
-            document[name] = values.attribute(value, name, settings.array_items)
+            document[name] = values.attribute(value, name, array_items)
         else:
             document[name] = standard(value, name)
     return dumps(document)

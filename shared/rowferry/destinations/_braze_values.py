@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from rowferry.destinations.port import Value
@@ -38,6 +39,7 @@ _COUNTRY = re.compile(  # ISO 3166-1 alpha-2, its 249 codes of 2026
     "H[KMNRTU]|I[DELMNOQRST]|J[EMOP]|K[EGHIMNPRWYZ]|L[ABCIKRSTUVY]|M[ACDEFGHKLMNOPQRSTUVWXYZ]|N[ACEFGILOPRUZ]|OM|"
     "P[AEFGHKLMNRSTWY]|QA|R[EOSUW]|S[ABCDEGHIJKLMNORSTVXYZ]|T[CDFGHJKLMNORTVWZ]|U[AGMSYZ]|V[ACEGINU]|W[FS]|Y[ET]|Z[AMW]"
 )
+_NUMBERS = (float, Decimal)
 _ZONE = re.compile(r"UTC|GMT|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+){1,2}")
 
 
@@ -57,7 +59,7 @@ def attribute(value: Value, name: str, array_items: int) -> Any:
     """A custom attribute's value as JSON. Raises `RowRejected` for what Braze would cut, drop or misread."""
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else text(value, name)
-    if isinstance(value, float):
+    if isinstance(value, _NUMBERS):
         return number(value, name)
     if isinstance(value, list):
         return _array(value, name, array_items)
@@ -154,7 +156,7 @@ class Standard:
 
 
 def _texts(limit: int = MAX_TEXT) -> Standard:
-    return Standard(frozenset({"STRING"}), lambda value, name: text(value, name, limit))
+    return Standard(frozenset({"STRING"}), text if limit == MAX_TEXT else lambda value, name: text(value, name, limit))
 
 
 def _words(*allowed: str) -> Standard:
