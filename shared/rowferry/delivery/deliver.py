@@ -265,7 +265,7 @@ class FieldsOf:
         A NULL identifier goes along, for the vendor's file to reject: without it, the row could be taken
         for somebody else's by the next identifier.
         """
-        unsets = self._plan.nulls == "unset" and mask is not None
+        unsets = self._plan.nulls == "unset"
         return [
             (name, self._mapping.getter(place), is_identifier or unsets)
             for place, (name, is_identifier) in enumerate(zip(self._names, self._is_identifier, strict=True))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from rowferry.errors import RowRejected
 from rowferry.mapping import transforms
 
 NESTING = "___"
+Getter = Callable[[Sequence[Any]], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +61,33 @@ def fields_of(specs: Iterable[tuple[str, Part]]) -> tuple[Field, ...]:
 
 
 class CompiledMapping:
-    """Compiled fields: takes a row's values in the order of `columns`, gives the fields' values."""
+    """Compiled fields: each takes its value out of a row's values, which are in the order of `columns`."""
 
     def __init__(self, fields: Sequence[Field], columns: Sequence[str]) -> None:
         self.fields = tuple(fields)
         position = {name: index for index, name in enumerate(columns)}
-        self._getters = [_getter(field, position) for field in self.fields]
+        self._getters = [_naming(field.name, _getter(field, position)) for field in self.fields]
 
-    def value(self, index: int, row: Sequence[Any]) -> Any:
-        """The value of field `index`. Raises `RowRejected` when a transform can't do its work."""
+    def getter(self, index: int) -> Getter:
+        """The way to field `index`. It raises `RowRejected` when a transform can't do its work."""
+        return self._getters[index]
+
+
+def _naming(name: str, get: Getter) -> Getter:
+    """Tell which field it was when a transform can't do its work; a plain column's value can't fail."""
+    if isinstance(get, itemgetter):
+        return get
+
+    def named(row: Sequence[Any]) -> Any:
         try:
-            return self._getters[index](row)
+            return get(row)
         except ValueError as error:
-            raise RowRejected("bad_value", f"the field {self.fields[index].name}: {error}") from None
+            raise RowRejected("bad_value", f"the field {name}: {error}") from None
+
+    return named
 
 
-def _getter(field: Field, position: Mapping[str, int]) -> Callable[[Sequence[Any]], Any]:
+def _getter(field: Field, position: Mapping[str, int]) -> Getter:
     if len(field.parts) == 1 and not field.parts[0].path:
         return _part_getter(field.parts[0], position)
     getters = [(part.path, _part_getter(part, position)) for part in field.parts]
@@ -103,12 +116,12 @@ def _put(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     target[path[-1]] = value
 
 
-def _part_getter(part: Part, position: Mapping[str, int]) -> Callable[[Sequence[Any]], Any]:
+def _part_getter(part: Part, position: Mapping[str, int]) -> Getter:
     if part.column is None:
         constant = transforms.chain(part.transform)(part.value)
         return lambda _row: constant
     index = position[part.column]
     if not part.transform:
-        return lambda row: row[index]
+        return itemgetter(index)
     transform = transforms.chain(part.transform)
     return lambda row: transform(row[index])
