@@ -25,7 +25,7 @@ check: $(BIN)/.local  ## Check the settings in infra/pipelines (or CONFIG=path)
 	@$(BIN)/rowferry check $(if $(CONFIG),--config $(CONFIG))
 
 bench: $(BIN)/.dev  ## Measure the speed, as ratios in one run; the table is kept in build/bench.json
-	@$(BIN)/python -m bench
+	@PYTHONPATH=tests $(BIN)/python -m bench
 
 soak: $(BIN)/.dev  ## Kill syncs at random for a long while and check every balance (KILLS=200)
 	@KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest tests/soak -q -s
