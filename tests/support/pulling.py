@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "AMPLITUDE_SECRET": "secret-1",
     "BRAZE_KEY": "braze-key",
     "KLAVIYO_KEY": "klaviyo-key",
+    "SLACK_OPS": "https://hooks.slack.com/services/T0/B0/x",
 }
 NOW = datetime(2026, 2, 2, 12, tzinfo=UTC)
 

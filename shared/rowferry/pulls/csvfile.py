@@ -1,7 +1,7 @@
 """`rowferry pull --out`: the rows of export files as one CSV that a spreadsheet opens as it is meant.
 
-Columns stand in an order that does not depend on the rows: those the pull names, those that are known of the report,
-then the others by name. Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers
+Columns stand in an order that does not depend on the rows: those the pull names, filled or not, those that are known
+of the report, then the others by name. Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers
 don't, whatever their sign. See OWASP, "CSV Injection". A time of 14 digits, which a spreadsheet would round, is written
 out; it stays in the zone it came in.
 """
@@ -31,14 +31,14 @@ def write_csv(store: Store, keys: Sequence[str], contract: Contract, first: Sequ
     header = _Header(contract, first)
     for row in _rows(store, keys, contract):
         header.add(row)
-    names = header.in_order()
-    writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow(names.values())
-    count = 0
+    columns = header.columns()
     times = {column.name for column in contract.columns if column.type == "TIMESTAMP"}
-    writers = {name: _time if column in times else _cell for name, column in names.items()}
+    cells = [(name, _time if column in times else _cell) for column, name in columns.items()]
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerow(columns)
+    count = 0
     for row in _rows(store, keys, contract):
-        writer.writerow([write(row.get(name)) for name, write in writers.items()])
+        writer.writerow([write(row.get(name)) for name, write in cells])
         count += 1
     return count
 
@@ -65,15 +65,15 @@ class _Header:
         if not row.keys() <= self._names.keys():
             self._names.update(dict.fromkeys(row))
 
-    def in_order(self) -> dict[str, str]:
-        """Names in the files and their columns, in the CSV's order."""
+    def columns(self) -> dict[str, str]:
+        """The name in the files of each column, in the CSV's order."""
         declared = {source: column.name for column in self._contract.columns for source in column.sources or (column.name,)}
         names = sorted(self._names)
-        fitted = [declared.get(name) or column for name, column in zip(names, fit_header(names, {}, self._contract.fit), strict=True)]
-        order = [*self._first, *(column.name for column in self._contract.columns)]
-        places = {name: place for place, name in reversed(list(enumerate(order)))}
-        columns = dict(zip(names, fitted, strict=True))
-        return dict(sorted(columns.items(), key=lambda pair: (places.get(pair[1], len(order)), pair[1])))
+        fitted = zip(names, fit_header(names, {}, self._contract.fit), strict=True)
+        found = {declared.get(name, column): name for name, column in fitted}
+        known = [column.name for column in self._contract.columns if column.name in found]
+        order = dict.fromkeys([*self._first, *known, *sorted(found)])
+        return {column: found.get(column, "") for column in order}
 
 
 def _cell(value: Any) -> str:

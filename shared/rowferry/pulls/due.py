@@ -4,12 +4,18 @@ A window is settled once it was pulled `trailing` after its end, when no late ro
 itself a pull asks for every window that is not settled, from its first day up to now, the oldest first: so it
 catches up by itself after it was away, window by window.
 
-    pulls/<pull>/begin.json           the day before which everything is settled
-    pulls/<pull>/settled/<window>     a window that is not asked for any more
+    pulls/<pull>/begin.json                  the day before which everything is settled
+    pulls/<pull>/settled/<asked>/<window>    a window that is not asked for any more
+    pulls/<pull>/cut.json                    how time was cut into windows, and where to
+
+A pull that asks for something else than before (`asked`, a mark of its settings) has nothing settled yet. Windows of
+another size or zone would overlap with those that are in the table, and double rows: a pull that is cut anew needs a
+new place to write to.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -22,6 +28,8 @@ from rowferry.pulls.windows import Calendar, calendar, instant, whole
 from rowferry.settings.hours import find_zone
 from rowferry.settings.pull import Pull
 from rowferry.stores.port import NotFound, Store
+
+_ASKED = {"from_", "report", "event", "id", "model", "fields", "query", "groups", "path", "table", "window"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,23 @@ class Plan:
         self._move_begin(begin, due[0].first_day if due else begin)
         return due
 
+    def check_cut(self) -> None:
+        """Raise `UsageError` when time was cut into other windows for the same files or table before."""
+        cut = self._calendar()
+        if cut is None:
+            return
+        now = {"zone": self.zone, "days": cut.days, "hours": cut.hours}
+        place = {"path": self.pull.path, "table": self.pull.table}
+        before = self._noted(self._cut_key)
+        if before is not None and before["cut"] != now and before["place"] == place:
+            told = ", ".join(f"{name} {value}" for name, value in before["cut"].items() if value)
+            raise UsageError(
+                f"pulls.{self.name} was cut into other windows before ({told}), and rows of both would stand side by side: "
+                "write another path and table, or put `window` and the account's timezone back"
+            )
+        if before != (note := {"cut": now, "place": place}):
+            self.state.write(self._cut_key, orjson.dumps(note))
+
     def settle(self, window: Window, pulled_at: datetime) -> None:
         """Note what may be noted of a window that was pulled at this time."""
         trailing = timedelta(seconds=self.pull.trailing) if "trailing" in self.pull.model_fields_set else self.report.trailing
@@ -83,21 +108,23 @@ class Plan:
 
     def _begin(self, cut: Calendar, now: datetime) -> date:
         """The first day that may not be settled. `since`, once changed, counts anew."""
-        found = self._noted_begin()
+        found = self._noted(self._begin_key)
         since = self.pull.since
-        if found is None or (since is not None and found["since"] != since.isoformat()):
+        is_news = found is None or found["asked"] != self._asked or (since is not None and found["since"] != since.isoformat())
+        if found is None or is_news:
             return since or cut.day_of(now) - timedelta(days=1)
         return date.fromisoformat(found["day"])
 
     def _move_begin(self, begin: date, day: date) -> None:
         """Remember where all that is not settled begins, so that years of settled windows are not looked at each time."""
-        note = {"day": max(begin, day).isoformat(), "since": self.pull.since.isoformat() if self.pull.since else None}
-        if note != self._noted_begin():
+        since = self.pull.since.isoformat() if self.pull.since else None
+        note = {"day": max(begin, day).isoformat(), "since": since, "asked": self._asked}
+        if note != self._noted(self._begin_key):
             self.state.write(self._begin_key, orjson.dumps(note))
 
-    def _noted_begin(self) -> dict[str, Any] | None:
+    def _noted(self, key: str) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = orjson.loads(self.state.read(self._begin_key)[0])
+            found: dict[str, Any] = orjson.loads(self.state.read(key)[0])
         except NotFound:
             return None
         return found
@@ -106,5 +133,15 @@ class Plan:
     def _begin_key(self) -> str:
         return f"pulls/{self.name}/begin.json"
 
+    @property
+    def _cut_key(self) -> str:
+        return f"pulls/{self.name}/cut.json"
+
     def _settled_key(self, window: str) -> str:
-        return f"pulls/{self.name}/settled/{window}"
+        return f"pulls/{self.name}/settled/{self._asked}/{window}"
+
+    @property
+    def _asked(self) -> str:
+        """What is asked for and where it goes, in short."""
+        asked = [self.pull.model_dump(mode="json", include=_ASKED), self.zone]
+        return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]

@@ -44,8 +44,9 @@ class Job:
         """
         source = pulls.find(self.settings.vendor)
         plan = Plan(self.name, self.pull, source.reports[self.pull.report], source.zone(self.settings), self.state)
+        plan.check_cut()
         now = self.clock.now()
-        windows = plan.due(now) if first is None else plan.between(first, last or plan.today(now), now)
+        windows = plan.due(now) if first is None else plan.between(first, last or max(first, plan.today(now)), now)
         failures = []
         try:
             for found in self._pull(windows):
