@@ -61,6 +61,7 @@ def test_missing_aws_credentials_are_told(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # another test's credentials may be kept there
     with pytest.raises(CredentialsError, match="aws configure"):
         open_store("s3://acme-state").read("a")
 

@@ -28,6 +28,14 @@ TRIES = 8
 ALL = ("load_export", "start_sync", "deliver_chunk", "finish_run", "sweep")
 
 
+def _put_secret(secrets: Any, name: str, value: str) -> None:
+    """A secret, also where another test of this process has left one of the name: moto's accounts are one."""
+    try:
+        secrets.create_secret(Name=name, SecretString=value)
+    except secrets.exceptions.ResourceExistsException:
+        secrets.put_secret_value(SecretId=name, SecretString=value)
+
+
 class AwsCloud:
     """The account. `calls` holds every call of a function: its name, its event and what became of it."""
 
@@ -49,7 +57,7 @@ class AwsCloud:
         self.exports_bucket = exports
         shop.write_settings(f"s3://{state}/shop", f"s3://{exports}", "secret")
         for name, value in (("BRAZE_KEY", API_KEY), ("SLACK_OPS", shop.slack.webhook_url)):
-            aws.secrets().create_secret(Name=name, SecretString=value)
+            _put_secret(aws.secrets(), name, value)
         environment = {**aws.environment, "ROWFERRY_CONFIG": str(shop.config)}
         for name in self._names:
             code = self._folder / name
