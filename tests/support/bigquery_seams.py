@@ -127,7 +127,10 @@ async def _query_once(project_id: str, job_id: str, config: dict[str, Any], *, d
         try:
             # The emulator's transactions are copies of tables: two scripts at a time would mix.
             async with _one_script if is_script else nullcontext():
-                return await _run_query(project_id, job_id, config, dry_run=dry_run, ctx=ctx, caller=caller, now=now)
+                done = await _run_query(project_id, job_id, config, dry_run=dry_run, ctx=ctx, caller=caller, now=now)
+            if isinstance(done, dict) or "labels" not in config:
+                return done
+            return done.model_copy(update={"configuration": {**done.configuration, "labels": config["labels"]}})
         except _statement_errors as error:
             if dry_run:
                 raise

@@ -205,7 +205,9 @@ class BigQueryWarehouse:
         with translated():
             self._make_dataset(self._name(table).split(".")[-2])
             try:
-                self._jobs.run("query", f"{table}\n{job}", self._start_query(statement, self._config(params)), is_kept=self._keeps(table))
+                self._jobs.run(
+                    "query", f"{self._name(table)}\n{job}", self._start_query(statement, self._config(params)), is_kept=self._keeps(table)
+                )
             except JobFailed as failed:
                 raise failed.trouble.error() from None
 
@@ -220,7 +222,7 @@ class BigQueryWarehouse:
                 self._has_applied = True
             script = apply_script(self.quote(_APPLIED), statements)
             try:
-                job = self._jobs.run("apply", once, self._start_query(script, config))
+                job = self._jobs.run("apply", f"{self._name(_APPLIED)}\n{once}", self._start_query(script, config))
             except JobFailed as failed:
                 raise failed.trouble.error() from None
             if job.labels.get(_CALL) != nonce:
@@ -281,7 +283,7 @@ class BigQueryWarehouse:
             try:
                 done = self._jobs.run(
                     "load",
-                    f"{table}\n{job}",
+                    f"{self._name(table)}\n{job}",
                     lambda job_id: start({"job_id": job_id, **destination}),
                     is_kept=self._keeps(table),
                     look_first=look_first,
@@ -335,7 +337,10 @@ class BigQueryWarehouse:
         return found
 
     def _config(self, params: Params | None) -> bigquery.QueryJobConfig:
-        return bigquery.QueryJobConfig(query_parameters=to_parameters(params), maximum_bytes_billed=self._maximum_bytes_billed)
+        config = bigquery.QueryJobConfig(query_parameters=to_parameters(params))
+        if self._maximum_bytes_billed is not None:
+            config.maximum_bytes_billed = self._maximum_bytes_billed
+        return config
 
     def _name(self, table: str) -> str:
         return self.quote(table).strip("`")

@@ -46,5 +46,8 @@ def _avro_reader(kind: ColumnType) -> Reader | None:
     return reader(kind)
 
 
-def _datetime(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+def _datetime(value: str | datetime | None) -> datetime | None:
+    """BigQuery writes text; Avro's own type for it, which reads as an aware time, is allowed for."""
+    if value is None:
+        return None
+    return datetime.fromisoformat(value) if isinstance(value, str) else value.replace(tzinfo=None)

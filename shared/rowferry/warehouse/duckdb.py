@@ -116,8 +116,8 @@ class DuckDbWarehouse:
         self._write(lambda cursor: _drop(cursor, table))
 
     def replace_view(self, view: str, sql: str) -> None:
-        """CREATE OR REPLACE VIEW; other programs that open the file see it too, so it must do without our macros."""
-        statement, _ = _bound(sql, None)
+        """CREATE OR REPLACE VIEW; other programs that open the file see it too, so it does without our macros."""
+        statement = translate(sql, macros=False).sql
         schema = f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(split_table(view)[0])}"
         self._write(lambda cursor: _execute(cursor, schema, f"CREATE OR REPLACE VIEW {_native(view)} AS {statement}"))
 

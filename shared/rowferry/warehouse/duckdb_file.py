@@ -11,7 +11,8 @@ import duckdb
 
 from rowferry.clock import Clock
 from rowferry.errors import TryLater
-from rowferry.warehouse.duckdb_dialect import MACROS
+from rowferry.warehouse.duckdb_macros import MACROS
+from rowferry.warehouse.duckdb_types import quote_text
 
 _PAUSE_SECONDS = 0.05
 _DATABASE = "_rowferry_file"  # a name that no schema has
@@ -91,13 +92,12 @@ class DuckDbFile:
                     raise TryLater(f"another process holds the warehouse file {self._path.name}; try again when it has ended") from None
             self._clock.sleep(_PAUSE_SECONDS)
 
-
     def _attached(self) -> duckdb.DuckDBPyConnection:
         """The file under a name of ours: opened directly, its database would be called as the file is, and
-        `crm.customers` in a file `crm.duckdb` could mean two things."""
-        root = duckdb.connect(":memory:", config=dict(self._options))
+        `crm.customers` in a file `crm.duckdb` could mean two things. Objects of one process share it."""
+        root = duckdb.connect(f":memory:{self._path.resolve()}", config=dict(self._options))
         try:
-            root.execute(f"ATTACH '{str(self._path).replace(chr(39), chr(39) * 2)}' AS {_DATABASE}")
+            root.execute(f"ATTACH IF NOT EXISTS {quote_text(str(self._path))} AS {_DATABASE}")
         except duckdb.Error:
             root.close()
             raise
