@@ -33,7 +33,9 @@ PLATFORM = "x86_64-manylinux_2_28"
 # docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html (2026-11): 250 MB unzipped. We stay far below.
 LARGEST_UNZIPPED_BYTES = 200_000_000
 _WAREHOUSE = ("fastavro", "google-cloud-bigquery", "google-cloud-bigquery-storage")
-_LEFT_OUT = ("__pycache__", "bin", "INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json", ".lock")
+_LEFT_OUT = ("bin", "INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json", ".lock")
+# botocore describes every service of AWS in 30 MB; the functions call these.
+_AWS_SERVICES = ("s3", "secretsmanager", "sts")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 
 
@@ -133,6 +135,8 @@ def fill(stage: Path, package: Package, cloud: str, config: Path, python: str) -
     (stage / "pipelines").mkdir()
     for path in config.glob("*.yaml"):
         shutil.copyfile(path, stage / "pipelines" / path.name)
+    if cloud == "aws":
+        compile_all(stage, python)
 
 
 def locked(package: Package, python: str) -> list[str]:
@@ -151,6 +155,25 @@ def install(stage: Path, python: str) -> None:
     """Install the stage's requirements.txt into it, as wheels for Lambda's system."""
     place = ("--target", str(stage), "-r", str(stage / "requirements.txt"))
     uv("pip", "install", *place, *_for(python), "--no-deps", "--only-binary", ":all:", "--link-mode", "copy")
+    for service in (stage / "botocore" / "data").glob("*/"):
+        if service.name not in _AWS_SERVICES:
+            shutil.rmtree(service)
+
+
+def compile_all(stage: Path, python: str) -> None:
+    """Put compiled files beside the sources: Lambda can't keep what it compiles, so each cold start would do
+    it anew, three times as long as the start itself. Needs that Python here; without it says so and goes on.
+
+    No times, no paths of this machine and no random order get into the files.
+    """
+    try:
+        interpreter = uv("python", "find", python).strip()
+    except CannotBuild:
+        sys.stderr.write(f"package: there is no Python {python} here to compile with; cold starts will take longer\n")
+        return
+    options = ("-q", "-j", "1", "--invalidation-mode", "unchecked-hash", "-s", str(stage), "-p", "/var/task")
+    # A file that can't be compiled (some libraries ship templates) is left as it is.
+    subprocess.run([interpreter, "-m", "compileall", *options, str(stage)], env={"PYTHONHASHSEED": "0"}, capture_output=True, check=False)
 
 
 def _for(python: str) -> tuple[str, ...]:
@@ -159,7 +182,7 @@ def _for(python: str) -> tuple[str, ...]:
 
 def uv(*arguments: str, given: str = "") -> str:
     """Run uv, pinned by the lock file like everything else. Raises `CannotBuild` with what it said."""
-    done = subprocess.run([sys.executable, "-m", "uv", "-q", *arguments], input=given, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "uv", *arguments], input=given, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotBuild(f"uv {' '.join(arguments[:2])} failed: {done.stderr.strip()[-1500:]}")
     return done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -100,6 +101,13 @@ def test_settings_that_are_not_there_are_said(tmp_path: Path, capsys: pytest.Cap
     assert "no settings files (*.yaml)" in capsys.readouterr().err
 
 
+def test_the_aws_services_that_are_packed_are_those_that_are_called() -> None:
+    """Whoever calls another service finds it missing here, not in the cloud. (sts is what a role signs in with.)"""
+    sources = [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]
+    called = {name for path in sources for name in re.findall(r'boto3\.client\(\s*"([a-z0-9-]+)"', path.read_text())}
+    assert called | {"sts"} == set(package._AWS_SERVICES)
+
+
 # ── The same bytes ────────────────────────────────────────────────────────────────────────────
 
 
@@ -160,22 +168,30 @@ def test_a_function_starts_on_google_cloud_from_its_zip(gcp: Path, tmp_path: Pat
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packages for AWS, for this interpreter's version, unzipped."""
+    """The packages for AWS, for this interpreter's version, and what is in them."""
     folder = tmp_path_factory.mktemp("aws")
     pipelines = write_pipelines(folder / "pipelines", "s3")
-    for target in ("one", "two"):
-        assert package.main(["--cloud", "aws", "--out", str(folder / target), "--config", str(pipelines), "--python", PYTHON]) == 0
-    for path in (folder / "one" / "aws").glob("*.zip"):
+    assert package.main(["--cloud", "aws", "--out", str(folder), "--config", str(pipelines), "--python", PYTHON]) == 0
+    for path in (folder / "aws").glob("*.zip"):
         with zipfile.ZipFile(path) as archive:
             archive.extractall(folder / path.stem)
     return folder
 
 
 @pytest.mark.slow
-def test_two_builds_for_aws_are_the_same_bytes(aws: Path) -> None:
-    """Libraries, library, edges, settings: everything twice, the same SHA-256."""
-    one, two = ((aws / target / "aws" / "build.json").read_text() for target in ("one", "two"))
-    assert one == two
+def test_two_builds_for_aws_are_the_same_bytes(aws: Path, tmp_path: Path) -> None:
+    """Libraries, library, edges, settings, compiled files: put together anew in another place, the same SHA-256."""
+    light = next(found for found in package.packages("aws", databases=True) if found.name == "light")
+    package.fill(tmp_path / "stage", light, "aws", aws / "pipelines", PYTHON)
+    again = package.write_zip(tmp_path / "stage", tmp_path / "light.zip", "light")
+    assert again.sha256 == json.loads((aws / "aws" / "build.json").read_text())["packages"]["light"]
+
+
+@pytest.mark.slow
+def test_what_runs_on_lambda_is_compiled(aws: Path) -> None:
+    """Each source has its compiled file, made for the place it will lie in: a cold start compiles nothing."""
+    compiled = aws / "warehouse" / "rowferry" / "__pycache__" / f"app.cpython-{PYTHON.replace('.', '')}.pyc"
+    assert b"/var/task/rowferry/app.py" in compiled.read_bytes()
 
 
 @pytest.mark.slow
