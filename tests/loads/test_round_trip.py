@@ -22,7 +22,10 @@ _rows = st.lists(
         _text,
         st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)),
         st.one_of(st.none(), st.decimals(allow_nan=False, allow_infinity=False, places=9, min_value=-(10**28), max_value=10**28)),
-        st.one_of(st.none(), st.datetimes(timezones=_zones, min_value=datetime.fromisoformat("1000-01-03"), max_value=datetime.fromisoformat("9998-01-01"))),
+        st.one_of(
+            st.none(),
+            st.datetimes(timezones=_zones, min_value=datetime.fromisoformat("1000-01-03"), max_value=datetime.fromisoformat("9998-01-01")),
+        ),
         _text,
     ),
     min_size=1,

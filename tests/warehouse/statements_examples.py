@@ -75,6 +75,14 @@ def merge(folder: Path) -> None:
     assert found.load("crm/b.csv", FEW.replace("2024-01-01", "2024-01-02")).status == "loaded"
 
 
+def window(folder: Path) -> None:
+    """Small files together, twice, with rejected cells and an undeclared column."""
+    found = bench(folder, window="5m")
+    for content in (CSV, CSV.replace("1.5", "2.5")):
+        keys = [found.put(f"crm/{name}.csv", content) for name in "ab"]
+        assert [result.status for result in found.loader.load_many(keys)] == ["loaded", "loaded"]
+
+
 def replace_table(folder: Path) -> None:
     """Each file is the whole table."""
     found = bench(folder, write="replace")
@@ -143,6 +151,7 @@ SCENARIOS: tuple[Callable[[Path], None], ...] = (
     append_again,
     reject_rows,
     merge,
+    window,
     replace_table,
     replace_days,
     send_changed,

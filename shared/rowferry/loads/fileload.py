@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -63,17 +63,17 @@ class FileLoad:
         found = self.staging.look()
         staged = self.staging.stage(found)
         self._check_still_there()
-        contract = self._titled(found)
+        contract = self.titled(found)
         known = self.ledger.known_columns(contract.table)
         targets = self._targets(contract, staged, known)
         sql = self._sql(contract, targets, staged, known)
         params = self._params(contract, targets)
-        profile = self._profile(sql, params, staged)
+        profile = read_profile(self.warehouse, sql, params) if staged.rows else Profile(0, 0, {}, {})
         if any(profile.bad.values()) and not staged.has_lines and not self.is_correction:
             sql, profile = self._with_lines(found, sql, params, profile)
         self._check_bad(sql, profile)
         self._keep_rejected(sql, profile, staged, params)
-        self._make_table(contract, targets)
+        make_table(self.warehouse, contract, targets)
         return self._commit(sql, profile, known, params)
 
     def _check_still_there(self) -> None:
@@ -82,7 +82,7 @@ class FileLoad:
         if now is None or now.version != self.object.version:
             raise NotFound(self.object.key)
 
-    def _titled(self, found: Sniffed) -> Contract:
+    def titled(self, found: Sniffed) -> Contract:
         """The event's name as the file's first line has it, where names of files are lossy."""
         if found.title is None or "event" not in self.contract.parts:
             return self.contract
@@ -105,21 +105,13 @@ class FileLoad:
         columns = build_columns(contract, targets, settled)
         return LoadSql(contract, columns, staged.table, line_from(line), self.warehouse.quote)
 
-    def _profile(self, sql: LoadSql, params: Mapping[str, Param], staged: Staged) -> Profile:
-        if staged.rows == 0:
-            return Profile(0, 0, {}, {})
-        row = next(iter(self.warehouse.query(sql.profile(), params)))
-        bad = {column.name: int(row[column.bad_name] or 0) for column in sql.columns if column.bad}
-        kinds = {column.name: int(row[column.kinds_name] or 0) for column in sql.columns if column.kinds}
-        return Profile(int(row["row_count"]), int(row["dropped_rows"]), bad, kinds)
-
     def _with_lines(self, found: Sniffed, sql: LoadSql, params: Mapping[str, Param], profile: Profile) -> tuple[LoadSql, Profile]:
         """The same, from a staging table that knows lines; as it was, when both readers don't see the same rows."""
         again = replace(self.staging, table=f"{self.staging.table}_lines")
         staged = again.stage(found, with_lines=True)
         self._check_still_there()
         numbered = replace(sql, staging=staged.table, line=line_from(LINE))
-        seen = self._profile(numbered, params, staged)
+        seen = read_profile(self.warehouse, numbered, params)
         return (numbered, seen) if seen == profile else (sql, profile)
 
     def _check_bad(self, sql: LoadSql, profile: Profile) -> None:
@@ -137,24 +129,13 @@ class FileLoad:
             rows = self.warehouse.query(sql.rejected_rows(bad, shown), params)
             self.quarantine.keep_rows(self.contract.feed, self.file_id, self.object.key, names, rows)
 
-    def _make_table(self, contract: Contract, targets: list[Target]) -> None:
-        """Make the table or add what it lacks; both leave alone what is there."""
-        columns = {target.name: target.type for target in targets} | SYSTEM_COLUMNS
-        if self.warehouse.columns(contract.table) is None:
-            partition_by = contract.partition_by
-            if partition_by and columns.get(partition_by) not in _DAY_TYPES:
-                raise WarehouseError(f"{contract.table} can't be partitioned by {partition_by}: declare it as DATE, DATETIME or TIMESTAMP")
-            cluster_by = tuple(name for name in contract.cluster_by if name in columns)
-            self.warehouse.create(contract.table, TableShape(columns, partition_by, cluster_by))
-        self.warehouse.add_columns(contract.table, columns)
-
     def _commit(self, sql: LoadSql, profile: Profile, known: list[KnownColumn], params: Mapping[str, Param]) -> LoadResult:
         bad = [column for column in sql.columns if profile.bad.get(column.name)]
         statements = sql.write(is_correction=self.is_correction, clear_file=self.clear_file, is_empty=profile.rows == 0)
         if bad:
             statements.append(sql.rejected_cells(bad))
-        if learned := _learned(sql, profile, known):
-            statements.append(render("load_learn_columns", columns=learned, feed_columns=self.warehouse.quote(FEED_COLUMNS)))
+        if new := learned(sql, profile, known):
+            statements.append(render("load_learn_columns", columns=new, feed_columns=self.warehouse.quote(FEED_COLUMNS)))
         result = LoadResult(
             file=self.object.key,
             feed=self.contract.feed,
@@ -205,7 +186,27 @@ class FileLoad:
         }
 
 
-def _learned(sql: LoadSql, profile: Profile, known: list[KnownColumn]) -> list[dict[str, Any]]:
+def read_profile(warehouse: Warehouse, sql: LoadSql, params: Mapping[str, Param]) -> Profile:
+    """Look at every cell of the staging table once."""
+    row = next(iter(warehouse.query(sql.profile(), params)))
+    bad = {column.name: int(row[column.bad_name] or 0) for column in sql.columns if column.bad}
+    kinds = {column.name: int(row[column.kinds_name] or 0) for column in sql.columns if column.kinds}
+    return Profile(int(row["row_count"]), int(row["dropped_rows"] or 0), bad, kinds)
+
+
+def make_table(warehouse: Warehouse, contract: Contract, targets: Sequence[Target]) -> None:
+    """Make the table or add what it lacks; both leave alone what is there."""
+    columns = {target.name: target.type for target in targets} | SYSTEM_COLUMNS
+    if warehouse.columns(contract.table) is None:
+        partition_by = contract.partition_by
+        if partition_by and columns.get(partition_by) not in _DAY_TYPES:
+            raise WarehouseError(f"{contract.table} can't be partitioned by {partition_by}: declare it as DATE, DATETIME or TIMESTAMP")
+        cluster_by = tuple(name for name in contract.cluster_by if name in columns)
+        warehouse.create(contract.table, TableShape(columns, partition_by, cluster_by))
+    warehouse.add_columns(contract.table, columns)
+
+
+def learned(sql: LoadSql, profile: Profile, known: list[KnownColumn]) -> list[dict[str, Any]]:
     """Undeclared columns that are new, or that now look like more than they did."""
     before = {column.name: column.kinds for column in known}
     return [

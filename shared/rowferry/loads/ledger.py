@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -29,6 +29,7 @@ _TABLES = {
             "size_bytes": "INT64",
             "file_updated_at": "TIMESTAMP",
             "loaded_at": "TIMESTAMP",
+            "window_id": "STRING",
         },
         partition_by="loaded_at",
         cluster_by=("file",),
@@ -59,7 +60,8 @@ _TABLES = {
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A file's row in the ledger. `status` is loaded, skipped or quarantined; `contract` tells
-    whether a file in quarantine was judged by the settings of today."""
+    whether a file in quarantine was judged by the settings of today, `window_id` which files came in
+    together with it."""
 
     version: str
     status: str
@@ -71,6 +73,7 @@ class Entry:
     reason: str | None
     contract: str
     loaded_at: datetime
+    window_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class Ledger:
             if not self._made:
                 for table, shape in _TABLES.items():
                     self._warehouse.create(table, shape)
+                    self._warehouse.add_columns(table, shape.columns)  # a ledger of an earlier version
                 self._made = True
 
     def find(self, file: str) -> list[Entry]:
@@ -113,6 +117,15 @@ class Ledger:
         self.make()
         sql = render("load_find", loads=self._warehouse.quote(LOADS))
         return [Entry(**row) for row in self._warehouse.query(sql, {"file": Param("STRING", file)})]
+
+    def find_many(self, files: Sequence[str]) -> dict[str, list[Entry]]:
+        """What is known of these files, each as `find` tells it."""
+        self.make()
+        sql = render("load_find_many", loads=self._warehouse.quote(LOADS))
+        found: dict[str, list[Entry]] = {file: [] for file in files}
+        for row in self._warehouse.query(sql, {"files": Param("ARRAY<STRING>", list(files))}):
+            found[row.pop("file")].append(Entry(**row))
+        return found
 
     def files(self, first: str = "") -> Iterator[KnownFile]:
         """Every known version of every file from the name `first` on, in the order of their names."""

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from rowferry.clock import Clock, SystemClock
 from rowferry.errors import FileRejected, TryLater, UsageError
@@ -27,10 +28,12 @@ from rowferry.feeds.routing import Ambiguous, Match, Skipped, explain, match, ro
 from rowferry.loads.fileload import FileLoad
 from rowferry.loads.ledger import Entry, Ledger
 from rowferry.loads.limits import DEFAULT_LIMITS, FileLimits
+from rowferry.loads.plan import DEFAULT_WINDOW, WindowLimits, group_files, window_ends
 from rowferry.loads.quarantine import Quarantine, corrects
 from rowferry.loads.result import LoadResult
 from rowferry.loads.staging import Staging
 from rowferry.loads.views import SUFFIX, refresh_latest
+from rowferry.loads.windowload import WindowLoad
 from rowferry.settings.feed import Feed
 from rowferry.stores.port import NotFound, Object, Store
 from rowferry.warehouse.port import Warehouse, WarehouseError
@@ -50,12 +53,14 @@ class Loader:
         feeds: Mapping[str, Feed],
         clock: Clock | None = None,
         limits: FileLimits = DEFAULT_LIMITS,
+        window_limits: WindowLimits = DEFAULT_WINDOW,
     ) -> None:
         self._store = store
         self._warehouse = warehouse
         self._feeds = feeds
         self._clock = clock or SystemClock()
         self._limits = limits
+        self._window_limits = window_limits
         self._ledger = Ledger(warehouse)
         self._quarantine = Quarantine(store, state)
 
@@ -78,11 +83,67 @@ class Loader:
             found = self._store.head(key)
             if found is None:
                 return LoadResult(key, matched.name, "skipped", reason="it is no longer there")
+            if self._is_small(found, matched):
+                return self._load_window([key], matched.name)[0]
             try:
                 return self._load_version(found, matched)
             except NotFound:
                 continue  # overwritten while it was read: once more with what is there now
         raise TryLater(f"{key} is overwritten again and again; it is loaded once it stays as it is")
+
+    def load_many(self, keys: Iterable[str], feed: str | None = None) -> Iterator[LoadResult]:
+        """Load these objects, small files of feeds with a `window` together. The results come as they are known,
+        one for each key; raises what `load` raises."""
+        together: dict[tuple[str, str], list[Object]] = {}
+        for key in keys:
+            matched = self._match(key, feed)
+            found = self._store.head(key) if isinstance(matched, Match) else None
+            if isinstance(matched, Match) and found is not None and self._is_small(found, matched):
+                together.setdefault((matched.name, read_contract(matched).table), []).append(found)
+            else:
+                yield self.load(key, feed)
+        for (name, _), objects in together.items():
+            for group in group_files(objects, self._window_limits):
+                yield from self._load_window([file.key for file in group.files], name)
+
+    def waits_until(self, key: str) -> datetime | None:
+        """When the window of a small file is over, in which others may come to be loaded with it; None when it need not wait."""
+        matched = self._match(key, None)
+        found = self._store.head(key) if isinstance(matched, Match) else None
+        if isinstance(matched, LoadResult) or found is None or matched.feed.window is None or not self._is_small(found, matched):
+            return None
+        ends = window_ends(found.updated_at, matched.feed.window)
+        return ends if ends > self._clock.now() else None
+
+    def _is_small(self, found: Object, matched: Match) -> bool:
+        """Whether a file goes the way of windows. One version always goes the same way, or it could go both."""
+        return loads_together(matched.feed) and found.size_bytes <= self._window_limits.small_bytes and corrects(found.key) is None
+
+    def _load_window(self, keys: Sequence[str], feed: str) -> list[LoadResult]:
+        """Load files of one table in one transaction. The feed's name is known, and its window set."""
+        results, works = [], []
+        entries = self._ledger.find_many(keys)
+        for key in keys:
+            matched, found = self._match(key, feed), self._store.head(key)
+            if found is None or isinstance(matched, LoadResult):
+                results.append(LoadResult(key, feed, "skipped", reason="it is no longer there"))
+                continue
+            work = self._file_load(found, matched, entries[key], 0)
+            settled = self._settled(work, entries[key])
+            if settled is not None:
+                results.append(settled)
+            else:
+                works.append(work)
+        return results + self._run_window(works) if works else results
+
+    def _run_window(self, works: list[FileLoad]) -> list[LoadResult]:
+        try:
+            results = WindowLoad(works, self._put_into_quarantine).run()
+        except WarehouseError as error:
+            return [self._failed(work, str(error)) for work in works]
+        if any(result.status == "loaded" for result in results):
+            self._refresh_view(works[0])
+        return results
 
     def _match(self, key: str, feed: str | None) -> Match | LoadResult:
         routed_key = corrects(key) or key
@@ -189,6 +250,11 @@ class Loader:
             clear_file=came_before,
             at=self._clock.now(),
         )
+
+
+def loads_together(feed: Feed) -> bool:
+    """Whether small files of a feed may load together. Not where a file is judged or replaced as a whole."""
+    return feed.window is not None and feed.write != "replace" and feed.bad_value != "fail_file"
 
 
 def contract_id(matched: Match) -> str:

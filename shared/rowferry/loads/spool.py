@@ -28,6 +28,12 @@ def spool_cells(rows: Iterable[tuple[int, Cells]], names: Sequence[str], path: P
     return Spooled(path, tuple(names), count)
 
 
+def spool_known(rows: Iterable[tuple[int, Mapping[str, Any]]], names: Sequence[str], path: Path) -> Spooled:
+    """Write records whose names are known; a name that a record lacks is NULL."""
+    count = _write(path, (_line([*[to_text(record.get(name)) for name in names], str(line)]) for line, record in rows))
+    return Spooled(path, tuple(names), count)
+
+
 def spool_records(open_rows: Callable[[], Iterator[tuple[int, Mapping[str, Any]]]], path: Path) -> Spooled:
     """Write records that may each have other names; a name that a record lacks is NULL.
 

@@ -82,6 +82,24 @@ class Staging:
         except LoadFailed as error:
             raise FileRejected("unreadable", error.reason) from None
 
+    def records(self, found: Sniffed) -> Generator[tuple[int, Mapping[str, Any]], None, None]:
+        """Every row by the names in the file, with its line. Raises `FileRejected` where the file breaks."""
+        with TemporaryDirectory(prefix="rowferry-load-") as folder:
+            if found.kind == "parquet":
+                parquet_to_json_lines(self._plain_file(Path(folder) / "file.parquet"), Path(folder) / "rows.json")
+            if found.kind == "csv":
+                yield from self._csv_records(found)
+            elif found.kind != "empty":
+                yield from self._records(found, Path(folder))
+
+    def _csv_records(self, found: Sniffed) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        with closing(self._rows_of_csv(found)) as rows:
+            names, _ = self._read_header(rows)
+            # A name that a header has twice gets its place, as the names of columns do.
+            unique = [name if name not in names[:place] else f"{name} {place + 1}" for place, name in enumerate(names)]
+            for line, cells in _even(rows, len(names)):
+                yield line, dict(zip(unique, cells, strict=True))
+
     def _load_directly(self, found: Sniffed) -> Staged:
         with closing(self._rows_of_csv(found)) as rows:
             names, skip = self._read_header(rows)

@@ -18,6 +18,7 @@ LOADS = "rowferry.loads"
 REJECTED_CELLS = "rowferry.rejected_cells"
 FEED_COLUMNS = "rowferry.feed_columns"
 
+_FILE, _VERSION = Sql("@file"), Sql("@version")
 LINE = "line"  # the staging table's column for the physical line, where it has one
 
 
@@ -74,8 +75,8 @@ class LoadSql:
     staging: str
     line: Sql
     quote: Quote
-    file: Sql = Sql("@file")
-    version: Sql = Sql("@version")
+    file: Sql = _FILE
+    version: Sql = _VERSION
     only_new: bool = False
 
     @property
