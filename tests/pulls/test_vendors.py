@@ -13,28 +13,13 @@ from rowferry.feeds.routing import Match, match
 from rowferry.pulls.feeds import own_feed, own_name
 from rowferry.pulls.puller import export_key
 from rowferry.pulls.windows import Calendar, whole
-from rowferry.settings.file import parse_settings
 from rowferry.settings.hours import find_zone
 from rowferry.settings.pull import REPORTS
-from support.pulling import ENVIRONMENT, NOW
+from support.pulling import NOW
+from support.reports import ALL, settings_of
 
 IMPURE = {"httpx", "requests", "socket", "subprocess", "threading", "time", "os", "random", "pathlib"}
 ENGINE = {"rowferry.http", "rowferry.clock", "rowferry.stores", "rowferry.warehouse", "rowferry.pulls.puller", "rowferry.pulls.asker"}
-ALL = [(vendor, report) for vendor, reports in REPORTS.items() for report in reports]
-KEYS = {
-    "event": "Charged / special: \u00e4\t%",
-    "id": "abc",
-    "model": {"table": "crm.people"},
-    "fields": ["email"],
-    "query": {"a": 1},
-    "groups": {"by": {"name": "x"}},
-}
-ACCOUNTS = {
-    "clevertap": {"vendor": "clevertap", "region": "in1", "account_id": "A", "passcode": "env:CT_PASSCODE"},
-    "amplitude": {"vendor": "amplitude", "api_key": "env:AMPLITUDE_KEY", "secret_key": "env:AMPLITUDE_SECRET"},
-    "braze": {"vendor": "braze", "instance": "EU-01", "api_key": "env:BRAZE_KEY"},
-    "klaviyo": {"vendor": "klaviyo", "api_key": "env:KLAVIYO_KEY"},
-}
 
 
 @pytest.mark.parametrize("vendor", REPORTS)
@@ -65,17 +50,7 @@ def test_an_unknown_vendor_has_nothing() -> None:
 def test_the_own_feed_takes_every_file(vendor: str, report: str) -> None:
     """Whatever the event is called and however time is cut: the pull's own feed takes its file, and each window has
     another one."""
-    needed = REPORTS[vendor][report].needs
-    pull = {"from": "account", "report": report, **{key: KEYS[key] for key in needed}}
-    data = {
-        "rowferry": 1,
-        "warehouse": {"engine": "duckdb", "path": "w.duckdb"},
-        "state": "state",
-        "exports": "exports",
-        "destinations": {"account": ACCOUNTS[vendor]},
-        "pulls": {"my-pull": pull},
-    }
-    settings = parse_settings(data, ENVIRONMENT, Path())
+    settings = settings_of(vendor, report)
     found, feed = pulls.find(vendor).reports[report], own_feed(settings, "my-pull")
     day = NOW.date()
     windows = [whole(NOW)] if found.unit is None else list(Calendar(find_zone("UTC")).between(day.replace(day=1), day))

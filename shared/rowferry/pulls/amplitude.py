@@ -22,7 +22,7 @@ import orjson
 from rowferry.destinations.amplitude import AmplitudeSettings
 from rowferry.destinations.port import Refused, TryAgain
 from rowferry.errors import UsageError
-from rowferry.pulls.answers import failed, read_object, unreadable
+from rowferry.pulls.answers import failed, member, read_object, unreadable, within
 from rowferry.pulls.port import Answer, Archive, Ask, Failed, Page, Pending, Report, Restart, Row, Source, Step, Window
 from rowferry.settings.pull import Pull
 from rowferry.wire import Request, Response
@@ -118,18 +118,23 @@ def _build_segmentation(_step: Step, ask: A) -> Request:
 def _read_segmentation(response: Response, _step: Step, ask: A) -> Answer:
     if (wrong := _wrong(response)) is not None:
         return wrong
-    data = (read_object(response) or {}).get("data")
-    if not isinstance(data, dict) or not all(isinstance(data.get(name), list) for name in ("series", "xValues")):
+    data = within(read_object(response), "data")
+    series, times = data.get("series"), data.get("xValues")
+    if not isinstance(series, list) or not isinstance(times, list) or not all(_fits(one, times) for one in series):
         return unreadable(response, "Amplitude")
     return Page(list(_points(data, ask)))
 
 
+def _fits(series: Any, times: list[Any]) -> bool:
+    return isinstance(series, list) and len(series) == len(times)
+
+
 def _points(data: Mapping[str, Any], ask: A) -> Iterator[Row]:
     """A row for each value of each series. A label may be a text, a number or a list of both."""
-    labels = data.get("seriesLabels") or []
+    labels = data.get("seriesLabels")
     for place, series in enumerate(data["series"]):
-        label = labels[place] if place < len(labels) else None
-        for at, value in zip(data["xValues"], series, strict=False):
+        label = labels[place] if isinstance(labels, list) and place < len(labels) else None
+        for at, value in zip(data["xValues"], series, strict=True):
             number = value.get("value") if isinstance(value, dict) else value
             yield {"event": ask.pull.event, "period": at, "series": place, "label": label, "value": number}
 
@@ -152,7 +157,7 @@ def _read_cohort(response: Response, step: Step, _ask: A) -> Answer:
         return _read_file(response, step)
     if (wrong := _wrong(response)) is not None:
         return Restart(wrong.reason) if isinstance(wrong, Failed) and step.kind == "status" else wrong
-    request = (read_object(response) or {}).get("request_id")
+    request = member(read_object(response), "request_id")
     if not request:
         return unreadable(response, "Amplitude")
     if step.kind != "status":
@@ -191,6 +196,7 @@ SOURCE = Source(
             preset="amplitude_export",
             file_name=_export_file,
             window=timedelta(hours=1),
+            timeout_seconds=300.0,
             ready_after=READY_AFTER,
             trailing=TRAILING,
             is_archive=lambda _step: True,

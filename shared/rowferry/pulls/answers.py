@@ -21,10 +21,15 @@ _exact = json.JSONDecoder(parse_float=Decimal, parse_constant=str)
 
 def read_json(response: Response) -> Any:
     """The body as JSON, whole numbers and decimals with all their digits; None when it is no JSON (HTML, cut off, empty)."""
+    return parse_json(response.body)
+
+
+def parse_json(text: bytes) -> Any:
+    """The same for bytes that came from somewhere else, such as a step's token."""
     try:
-        if _LONG_NUMBER.search(response.body) is None:
-            return orjson.loads(response.body)
-        return _exact.decode(response.body.decode("utf-8"))
+        if _LONG_NUMBER.search(text) is None:
+            return orjson.loads(text)
+        return _exact.decode(text.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
 
@@ -33,6 +38,24 @@ def read_object(response: Response) -> dict[str, Any] | None:
     """The same for a body that has to be an object; None for anything else."""
     found = read_json(response)
     return found if isinstance(found, dict) else None
+
+
+def objects(value: Any) -> list[dict[str, Any]] | None:
+    """A list that holds objects alone; None for anything else: of a list that is broken nothing is taken."""
+    return value if isinstance(value, list) and all(isinstance(member, dict) for member in value) else None
+
+
+def member(value: Any, *names: str) -> Any:
+    """What stands at a path of names in nested objects; None where the path ends."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def within(value: Any, *names: str) -> dict[str, Any]:
+    """The object at a path of names; empty where there is none."""
+    found = member(value, *names)
+    return found if isinstance(found, dict) else {}
 
 
 def failed(response: Response, vendor: str) -> TryAgain | SlowDown | Refused | Failed | None:

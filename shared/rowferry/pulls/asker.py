@@ -100,7 +100,8 @@ class Asker:
 
     def _send(self, step: Step, ask: Ask[Any], body: IO[bytes]) -> Response:
         request = self._report.build(step, ask)
-        return self._client.send(request, ask.settings.timeout, into=body if self._report.is_archive(step) else None)
+        seconds = min(max(ask.settings.timeout, self._report.timeout_seconds), self._left_seconds())
+        return self._client.send(request, seconds, into=body if self._report.is_archive(step) else None)
 
     def _next(self, found: Answer | NoAnswer, step: Step, ask: Ask[Any], waits: _Waits) -> Step:
         """Wait as the answer asks for; the step to ask then."""

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 import orjson
 
 from rowferry.destinations.braze import BrazeSettings, host
-from rowferry.pulls.answers import failed, read_object, unreadable
+from rowferry.pulls.answers import failed, member, objects, read_object, unreadable, within
 from rowferry.pulls.port import Answer, Ask, Failed, Page, Report, Row, Source, Step
 from rowferry.wire import Request, Response
 
@@ -57,7 +57,7 @@ class _Series:
     list_key: str
     series_path: str
     most_days: int
-    rows: Callable[[Any], list[dict[str, Any]]]
+    rows: Callable[[Any], list[dict[str, Any]] | None]
 
     def first(self, ask: A) -> Step:
         """A thing that the pull names, or the list of all."""
@@ -83,12 +83,14 @@ class _Series:
         token = orjson.loads(step.token)
         thing, *left = token["left"]
         named = {f"{self.kind}_id": thing["id"], f"{self.kind}_name": thing["name"]}
-        rows = [{**named, **row} for row in self.rows(body.get("data")) if self._is_within(row, ask)]
-        return Page(rows, _after(left, token["list"]))
+        found = self.rows(body.get("data"))
+        if found is None:
+            return unreadable(response, "Braze")
+        return Page([{**named, **row} for row in found if self._is_within(row, ask)], _after(left, token["list"]))
 
     def _read_list(self, body: Mapping[str, Any], page: int, response: Response) -> Answer:
-        things = body.get(self.list_key)
-        if not isinstance(things, list):
+        things = objects(body.get(self.list_key))
+        if things is None or not all(isinstance(thing.get("id"), str) for thing in things):
             return unreadable(response, "Braze")
         return Page((), _numbers([{"id": thing["id"], "name": thing.get("name")} for thing in things], page + 1) if things else None)
 
@@ -107,25 +109,22 @@ def _after(left: list[dict[str, Any]], list_page: int | None) -> Step | None:
     return Step("list", str(list_page)) if list_page is not None else None
 
 
-def _campaign_rows(data: Any) -> list[dict[str, Any]]:
+def _campaign_rows(data: Any) -> list[dict[str, Any]] | None:
     """A row a day; the numbers by channel and variant stay together as JSON."""
-    return [_dated(entry) for entry in data or () if isinstance(entry, dict)]
+    entries = objects(data)
+    return [_dated(entry) for entry in entries] if entries is not None else None
 
 
-def _canvas_rows(data: Any) -> list[dict[str, Any]]:
-    stats = data.get("stats") if isinstance(data, dict) else None
-    found = []
-    for entry in stats or ():
-        row = _dated(entry)
-        totals = row.pop("total_stats", None)
-        found.append({**row, **(totals if isinstance(totals, dict) else {})})
-    return found
+def _canvas_rows(data: Any) -> list[dict[str, Any]] | None:
+    """A row a day; the totals are columns."""
+    entries = objects(member(data, "stats"))
+    return [_dated({**entry, **within(entry, "total_stats")}) for entry in entries] if entries is not None else None
 
 
 def _dated(entry: Mapping[str, Any]) -> dict[str, Any]:
     """`time` as `day`: a date, whatever hour Braze writes behind it."""
-    row = dict(entry)
-    return {"day": str(row.pop("time", ""))[:10], **row}
+    row = {name: value for name, value in entry.items() if name not in ("time", "total_stats")}
+    return {"day": str(entry.get("time"))[:10], **row}
 
 
 def _series_report(series: _Series, columns: Mapping[str, str]) -> Report[BrazeSettings]:
@@ -144,8 +143,8 @@ def _read_segments(response: Response, step: Step, _ask: A) -> Answer:
     body = _settled(response)
     if not isinstance(body, Mapping):
         return body
-    segments = body.get("segments")
-    if not isinstance(segments, list):
+    segments = objects(body.get("segments"))
+    if segments is None:
         return unreadable(response, "Braze")
     return Page(segments, Step("list", str(int(step.token) + 1)) if segments else None)
 
@@ -165,10 +164,11 @@ def _read_users(response: Response, step: Step, ask: A) -> Answer:
     body = _settled(response)
     if not isinstance(body, Mapping):
         return body
-    if not isinstance(body.get("users"), list):
+    users, unknown_ids = objects(body.get("users")), body.get("invalid_user_ids") or []
+    if users is None or not isinstance(unknown_ids, list):
         return unreadable(response, "Braze")
-    found: list[Row] = [{"found": True, **user} for user in body["users"] if isinstance(user, dict)]
-    unknown: list[Row] = [{"external_id": who, "found": False} for who in body.get("invalid_user_ids") or ()]
+    found: list[Row] = [{"found": True, **user} for user in users]
+    unknown: list[Row] = [{"external_id": who, "found": False} for who in unknown_ids]
     return Page(found + unknown, Step("users", str(following)) if following < len(ask.ids) else None)
 
 

@@ -14,15 +14,14 @@ Sources: developer.clevertap.com/docs/get-events-api, /get-user-profiles-api, /g
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote
 
-import orjson
-
 from rowferry.destinations.clevertap import CleverTapSettings, host
 from rowferry.destinations.port import Refused, SlowDown, TryAgain
-from rowferry.pulls.answers import failed, read_object, unreadable
+from rowferry.loads.textvalues import to_json
+from rowferry.pulls.answers import failed, objects, parse_json, read_object, unreadable, within
 from rowferry.pulls.port import Answer, Ask, Failed, Page, Pending, Report, Restart, Row, Source, Step, Window
 from rowferry.settings.pull import Pull
 from rowferry.wire import Request, Response
@@ -64,7 +63,7 @@ def _build(step: Step, ask: A) -> Request:
     if step.kind == "poll":
         return _request("GET", f"{path}?req_id={quote(step.token, safe='')}", None, ask)
     if step.kind == "result":
-        return _request("POST", "/1/targets/result.json", {"id": orjson.loads(step.token)[0]["id"]}, ask)
+        return _request("POST", "/1/targets/result.json", {"id": _targets(step)[0]["id"]}, ask)
     return _request("POST", path + _parameters(ask), _query(ask), ask)
 
 
@@ -74,7 +73,7 @@ def _request(method: str, path: str, body: Mapping[str, Any] | None, ask: A) -> 
         "X-CleverTap-Passcode": ask.settings.passcode.reveal(),
         "Content-Type": "application/json",
     }
-    return Request(method, host(ask.settings) + path, orjson.dumps(body) if body is not None else b"", headers)
+    return Request(method, host(ask.settings) + path, to_json(body).encode() if body is not None else b"", headers)
 
 
 def _parameters(ask: A) -> str:
@@ -144,25 +143,21 @@ def _failed_inside(body: Mapping[str, Any], response: Response) -> TryAgain | Sl
 
 
 def _read_events(body: Mapping[str, Any], step: Step, ask: A) -> Page | None:
-    return _read_export(body, step, [_event(record, ask) for record in _records(body)])
+    return _read_export(body, step, lambda record: _event(record, ask))
 
 
 def _read_profiles(body: Mapping[str, Any], step: Step, ask: A) -> Page | None:
-    return _read_export(body, step, [_profile(record, ask) for record in _records(body)])
+    return _read_export(body, step, lambda record: _profile(record, ask))
 
 
-def _read_export(body: Mapping[str, Any], step: Step, rows: list[Row]) -> Page | None:
+def _read_export(body: Mapping[str, Any], step: Step, to_row: Callable[[dict[str, Any]], Row]) -> Page | None:
     """The answer to the query has a cursor and no records; a page has records, and a cursor unless it is the last."""
-    if isinstance(body.get("records"), list):
+    records = objects(body.get("records"))
+    if records is not None:
         following = body.get("next_cursor")
-        return Page(rows, Step("page", str(following)) if following else None)
+        return Page([to_row(record) for record in records], Step("page", str(following)) if following else None)
     cursor = body.get("cursor")
-    return Page((), Step("page", str(cursor))) if cursor and step.kind != "page" else None
-
-
-def _records(body: Mapping[str, Any]) -> list[Any]:
-    records = body.get("records")
-    return [record for record in records if isinstance(record, dict)] if isinstance(records, list) else []
+    return Page((), Step("page", str(cursor))) if cursor and "records" not in body and step.kind != "page" else None
 
 
 def _event(record: Mapping[str, Any], ask: A) -> Row:
@@ -179,10 +174,9 @@ def _event(record: Mapping[str, Any], ask: A) -> Row:
 def _profile(record: Mapping[str, Any], ask: A) -> Row:
     """A person as of now who did the event in the window; their own properties as columns, what is nested as JSON."""
     own = {name: value for name, value in record.items() if name not in ("profileData", "events", "platformInfo")}
-    data = record.get("profileData")
-    properties = data if isinstance(data, dict) else {}
+    properties = {f"profile.{name}": value for name, value in within(record, "profileData").items()}
     nested = {"events": record.get("events"), "platform_info": record.get("platformInfo")}
-    return {**_span(ask), **own, **{f"profile.{name}": value for name, value in properties.items()}, **nested}
+    return {**_span(ask), **own, **properties, **nested}
 
 
 def _read_count(body: Mapping[str, Any], _step: Step, ask: A) -> Page | None:
@@ -223,25 +217,28 @@ def _items(found: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _read_messages(body: Mapping[str, Any], _step: Step, ask: A) -> Page | None:
-    messages = body.get("messages")
-    if not isinstance(messages, list):
-        return None
-    return Page([{**_span(ask), **message} for message in messages if isinstance(message, dict)])
+    messages = objects(body.get("messages"))
+    return Page([{**_span(ask), **message} for message in messages]) if messages is not None else None
 
 
 def _read_campaigns(body: Mapping[str, Any], step: Step, ask: A) -> Page | None:
     """First the list of campaigns, then the result of each; the step carries those that are left."""
     if step.kind != "result":
-        targets = body.get("targets")
-        return Page((), _results(targets)) if isinstance(targets, list) else None
-    target, *left = orjson.loads(step.token)
-    result = body.get("result")
-    found = result if isinstance(result, dict) else {}
-    return Page([{**_span(ask), **target, "has_result": bool(found), **found}], _results(left))
+        targets = objects(body.get("targets"))
+        return Page((), _results(targets)) if targets is not None and all("id" in target for target in targets) else None
+    target, *left = _targets(step)
+    result = within(body, "result")
+    return Page([{**_span(ask), **target, "has_result": bool(result), **result}], _results(left))
 
 
-def _results(targets: list[Any]) -> Step | None:
-    return Step("result", orjson.dumps(targets).decode()) if targets else None
+def _results(targets: list[dict[str, Any]]) -> Step | None:
+    return Step("result", to_json(targets)) if targets else None
+
+
+def _targets(step: Step) -> list[dict[str, Any]]:
+    """The campaigns whose results are still to be asked for."""
+    found: list[dict[str, Any]] = parse_json(step.token.encode())
+    return found
 
 
 def _has_no_result(response: Response, body: Mapping[str, Any]) -> bool:

@@ -20,7 +20,7 @@ import orjson
 from rowferry.destinations._klaviyo_requests import get, post
 from rowferry.destinations.klaviyo import KlaviyoSettings
 from rowferry.destinations.port import Refused, TryAgain
-from rowferry.pulls.answers import failed, read_object, unreadable
+from rowferry.pulls.answers import failed, member, objects, read_object, unreadable, within
 from rowferry.pulls.port import Answer, Ask, Failed, Page, Report, Restart, Row, Source, Step
 from rowferry.wire import Request, Response
 
@@ -51,8 +51,7 @@ def _token(step: Step) -> dict[str, Any]:
 
 def _following(kind: str, body: Mapping[str, Any], **kept: str) -> Step | None:
     """The step to the page that `links.next` names; None without one."""
-    links = body.get("links")
-    address = links.get("next") if isinstance(links, dict) else None
+    address = member(body, "links", "next")
     if not address:
         return None
     query = parse_qs(urlsplit(str(address)).query)
@@ -83,7 +82,7 @@ def _data(response: Response, step: Step) -> Mapping[str, Any] | Answer:
     if (wrong := _wrong(response, step)) is not None:
         return wrong
     body = read_object(response)
-    return body if body is not None and isinstance(body.get("data"), list) else unreadable(response, "Klaviyo")
+    return body if body is not None and objects(body.get("data")) is not None else unreadable(response, "Klaviyo")
 
 
 # ── Events ──────────────────────────────────────────────────────────────────────────────────
@@ -117,31 +116,15 @@ def _read_events(response: Response, step: Step, ask: A) -> Answer:
 def _read_metrics(body: Mapping[str, Any], ask: A) -> Answer:
     """Look for the metric of the event's name, page by page."""
     for metric in body["data"]:
-        if metric.get("attributes", {}).get("name") == ask.pull.event:
-            return Page((), Step("events", orjson.dumps({"metric": metric["id"]}).decode()))
+        if member(metric, "attributes", "name") == ask.pull.event and metric.get("id"):
+            return Page((), Step("events", orjson.dumps({"metric": str(metric["id"])}).decode()))
     following = _following("metrics", body)
     return Page((), following) if following else Failed(f"Klaviyo has no metric {ask.pull.event!r}; names count to the letter")
 
 
 def _event(entry: Mapping[str, Any]) -> Row:
-    return {
-        "id": entry.get("id"),
-        **_attributes(entry),
-        "metric_id": _related(entry, "metric"),
-        "profile_id": _related(entry, "profile"),
-    }
-
-
-def _attributes(entry: Mapping[str, Any]) -> dict[str, Any]:
-    attributes = entry.get("attributes")
-    return dict(attributes) if isinstance(attributes, dict) else {}
-
-
-def _related(entry: Mapping[str, Any], name: str) -> Any:
-    found: Any = entry
-    for key in ("relationships", name, "data", "id"):
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
+    related = {f"{name}_id": member(entry, "relationships", name, "data", "id") for name in ("metric", "profile")}
+    return {"id": entry.get("id"), **within(entry, "attributes"), **related}
 
 
 # ── Profiles ────────────────────────────────────────────────────────────────────────────────
@@ -157,7 +140,7 @@ def _read_profiles(response: Response, step: Step, ask: A) -> Answer:
     body = _data(response, step)
     if not isinstance(body, Mapping):
         return body
-    rows = [{"id": entry.get("id"), **_attributes(entry)} for entry in body["data"]]
+    rows = [{"id": entry.get("id"), **within(entry, "attributes")} for entry in body["data"]]
     return Page([row for row in rows if _is_within(row.get("updated"), ask)], _following("profiles", body))
 
 
@@ -185,12 +168,11 @@ def _read_campaigns(response: Response, step: Step, ask: A) -> Answer:
     if (wrong := _wrong(response, step)) is not None:
         return wrong
     body = read_object(response) or {}
-    data = body.get("data")
-    results = data.get("attributes", {}).get("results") if isinstance(data, dict) else None
-    if not isinstance(results, list):
+    results = objects(member(body, "data", "attributes", "results"))
+    if results is None:
         return unreadable(response, "Klaviyo")
     days = {"from_day": ask.window.first_day.isoformat(), "to_day": ask.window.last_day.isoformat()}
-    rows = [{**days, **result.get("groupings", {}), **result.get("statistics", {})} for result in results]
+    rows = [{**days, **within(result, "groupings"), **within(result, "statistics")} for result in results]
     return Page(rows, _following("query", body))
 
 

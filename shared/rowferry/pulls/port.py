@@ -144,6 +144,7 @@ class Report(Generic[S]):
     `ready_after`: how long after its end a window may be asked for. `trailing`: how long rows may come late, where
     the pull does not say.
     `is_archive(step)`: the answer's body may be huge and goes to disk; `read` then sees an empty one.
+    `timeout_seconds`: how long a request may take at least, where the vendor works while we wait.
     `needs_ids`: it asks for what the pull's model holds.
     `per_second`: how many requests may be sent; None: no rate but the vendor's 429.
     """
@@ -159,6 +160,7 @@ class Report(Generic[S]):
     ready_after: timedelta = timedelta()
     trailing: timedelta = timedelta(days=2)
     is_archive: Callable[[Step], bool] = lambda _step: False
+    timeout_seconds: float = 0.0
     needs_ids: bool = False
     per_second: float | None = None
 
