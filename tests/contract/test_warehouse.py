@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,16 @@ def test_load_csv_takes_every_cell_as_text(warehouse: Warehouse, raw: str, tmp_p
         {"id": "1", "name": "line\nbreak", "note": "NULL"},
         {"id": "9223372036854775807", "name": " two words ", "note": ""},
     ]
+
+
+@pytest.mark.parametrize("text", [b"", b"id,name,note\n1,a,\n"])
+def test_a_stream_loads_as_a_file_does(warehouse: Warehouse, raw: str, text: bytes) -> None:
+    """Bytes from another cloud pass through without a file of ours, gzipped or not, none at all included."""
+    plain = LoadSource(stream=lambda: BytesIO(text))
+    packed = LoadSource(stream=lambda: BytesIO(gzip.compress(text)), compression="gzip")
+    counts = [warehouse.load_csv(source, f"{raw}.t", CSV, job=f"{raw} {number}") for number, source in enumerate((plain, packed))]
+    assert counts == [len(text.splitlines()[1:])] * 2
+    assert list(warehouse.columns(f"{raw}.t") or {}) == ["id", "name", "note"]
 
 
 def test_load_csv_with_another_shape(warehouse: Warehouse, raw: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -370,10 +371,24 @@ def test_rows_are_uploaded_once(warehouse: BigQueryWarehouse, wire: Wire) -> Non
 def test_an_upload_that_breaks_off_wants_the_rows_again(warehouse: BigQueryWarehouse, wire: Wire) -> None:
     """Rows that were read cannot be read twice: the caller is asked to start over, and nothing was loaded."""
     wire.answer(lambda call: call.method == "PUT", 410, {}, times=99)
-    with pytest.raises((TryLater, WarehouseError)):
+    with pytest.raises(TryLater, match="the rows from their start"):
         warehouse.load_rows("rowferry.stage_r", {"n": "INT64"}, iter([{"n": 1}]), job="r")
     wire.faults.clear()
     assert warehouse.load_rows("rowferry.stage_r", {"n": "INT64"}, iter([{"n": 1}, {"n": 2}]), job="r") == 2
+
+
+def test_an_upload_of_a_file_begins_anew(warehouse: BigQueryWarehouse, wire: Wire, dataset: str) -> None:
+    """What can be opened again is: a session that is gone costs the bytes, not the load."""
+    opened: list[BytesIO] = []
+
+    def stream() -> BytesIO:
+        opened.append(BytesIO(b"id,name\n1,a\n"))
+        return opened[-1]
+
+    wire.answer(lambda call: call.method == "PUT", 410, {})
+    assert warehouse.load_csv(LoadSource(stream=stream), "rowferry.stage_u", SHAPE, job=dataset) == 1
+    assert len(opened) == 2
+    assert len({call.job_id for call in wire.of(is_new_job)}) == 1
 
 
 def test_many_rows_come_through_the_storage_api(wire: Wire, dataset: str, clock: ManualClock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -286,6 +287,31 @@ def test_a_full_disk_is_waited_for() -> None:
     found = meaning(error)
     assert isinstance(found, TryLater)
     assert "make room" in str(found)
+
+
+def test_a_disk_that_fills_up_on_the_way_in_is_waited_for(warehouse: DuckDbWarehouse) -> None:
+    """The rows on their way into the file meet the end of the disk: no traceback, nothing half written."""
+
+    def rows() -> Iterator[dict[str, int]]:
+        yield {"n": 1}
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(TryLater, match="make room"):
+        warehouse.load_rows("raw.t", {"n": "INT64"}, rows(), job="x")
+    assert warehouse.columns("raw.t") is None
+
+
+def test_what_a_killed_process_left_is_swept(path: Path) -> None:
+    """Rows that were on their way in when a process was killed don't stay on the disk for ever."""
+    folder = path.with_name(path.name + ".tmp")
+    folder.mkdir()
+    for name in ("rowferry-old.ndjson", "rowferry-new.ndjson", "somebody's"):
+        (folder / name).write_text("x")
+    os.utime(folder / "rowferry-old.ndjson", (0, 0))
+    warehouse = DuckDbWarehouse(path)
+    warehouse.load_rows("raw.t", {"n": "INT64"}, [], job="x")
+    warehouse.release()
+    assert sorted(each.name for each in folder.iterdir()) == ["rowferry-new.ndjson", "somebody's"]
 
 
 @pytest.mark.parametrize(

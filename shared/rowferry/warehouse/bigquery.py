@@ -10,8 +10,6 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from google.api_core import exceptions
@@ -23,9 +21,9 @@ from rowferry.errors import TryLater
 from rowferry.warehouse.bigquery_client import make_client, make_read_client
 from rowferry.warehouse.bigquery_errors import translated
 from rowferry.warehouse.bigquery_jobs import CALL_TIMEOUT, Job, JobFailed, Jobs
-from rowferry.warehouse.bigquery_loads import EMPTY_GZIP, csv_config, json_config, load_failure
+from rowferry.warehouse.bigquery_loads import csv_config, json_config, load_failure
 from rowferry.warehouse.bigquery_scripts import apply_script, create_as_statement
-from rowferry.warehouse.bigquery_upload import LineStream
+from rowferry.warehouse.bigquery_upload import UploadStream, blocks, gzipped
 from rowferry.warehouse.bigquery_values import from_fields, to_field, to_fields, to_parameters
 from rowferry.warehouse.lines import lines
 from rowferry.warehouse.names import OWN, STAGING_LIFE, is_own, quote_column, split_project, split_table
@@ -147,18 +145,15 @@ class BigQueryWarehouse:
                 self._jobs.call(lambda: self._client.update_table(made, ["view_query"], **_ONCE))
 
     def load_csv(self, source: LoadSource, table: str, shape: CsvFile, *, job: str) -> int:
-        """A load job from `gs://` (no byte passes through us) or an upload of a local file."""
+        """A load job from `gs://` (no byte passes through us) or an upload that holds 26 MB at a time."""
         config = csv_config(shape)
         if source.uri is not None:
             uri = source.uri
             return self._load(table, job, config, lambda ids: self._client.load_table_from_uri(uri, job_config=config, **ids, **_ONCE))
-        path = Path(source.path or "")
-        if not path.is_file():
-            raise WarehouseError(f"there is no file {path.name}")
 
         def upload(ids: Ids) -> Job:
-            with path.open("rb") if path.stat().st_size else BytesIO(EMPTY_GZIP) as file:
-                return self._client.load_table_from_file(file, job_config=config, **ids)
+            with source.open() as file:
+                return self._client.load_table_from_file(UploadStream(blocks(file)), job_config=config, **ids)
 
         return self._load(table, job, config, upload, look_first=True)
 
@@ -166,7 +161,7 @@ class BigQueryWarehouse:
         """An upload of JSON lines, straight from `rows`. When it breaks off, `TryLater`: the rows have to be read again."""
         kinds = {name: parse_type(kind) for name, kind in columns.items()}
         config = json_config(kinds)
-        stream = LineStream(lines(kinds, rows))
+        stream = UploadStream(gzipped(lines(kinds, rows)))
 
         def upload(ids: Ids) -> Job:
             if stream.tell():

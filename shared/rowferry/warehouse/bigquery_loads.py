@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 from collections.abc import Mapping
 
 from google.cloud import bigquery  # noqa: TID251 (this is the adapter)
@@ -16,7 +15,6 @@ from rowferry.warehouse.names import quote_column
 from rowferry.warehouse.port import CsvFile, LoadFailed
 from rowferry.warehouse.types import ColumnType
 
-EMPTY_GZIP = gzip.compress(b"")  # an upload of no bytes at all has no end that a server could see
 _STRING = ColumnType("STRING")
 # The encodings of load jobs (cloud.google.com/bigquery/docs/reference/rest/v2/Job, read 2026-11-21), by Python's names.
 _ENCODINGS = {

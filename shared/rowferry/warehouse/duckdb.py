@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -34,6 +34,8 @@ _STRING = ColumnType("STRING")
 _FETCH_ROWS = 2000
 _BUFFER_BYTES = 1024 * 1024
 _TRIES = 20
+_TEMP = "rowferry-"
+_TEMP_SECONDS = 86400.0
 _PAUSE_SECONDS = 0.05
 _OWN_SCHEMA = "CREATE SCHEMA IF NOT EXISTS rowferry"
 _EXPIRING = "CREATE TABLE IF NOT EXISTS rowferry.expiring (table_name VARCHAR, expires_at TIMESTAMP WITH TIME ZONE)"
@@ -123,10 +125,10 @@ class DuckDbWarehouse:
 
     def load_csv(self, source: LoadSource, table: str, shape: CsvFile, *, job: str) -> int:  # noqa: ARG002 (the port's; a repeat is harmless)
         """Replace `table` with the file's rows. `job` is not kept: a repeat makes the same table again."""
-        path = local_path(source)
-        if source.compression == "gzip":
-            check_gzip(path)
-        with self._temp_file(".csv") as spare:
+        with self._temp_file(".csv") as copy, self._temp_file(".csv") as spare:
+            path = local_path(source, copy)
+            if source.compression == "gzip":
+                check_gzip(path)
             select = select_csv(*as_utf8(path, source.compression, shape.encoding, spare), shape)
             return self._write(lambda cursor: self._replace(cursor, table, dict.fromkeys(shape.columns, _STRING), select))
 
@@ -258,9 +260,18 @@ class DuckDbWarehouse:
 
     @contextmanager
     def _temp_file(self, suffix: str) -> Iterator[Path]:
-        self._temp.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=self._temp, suffix=suffix) as file:
-            yield Path(file.name)
+        with translated():
+            self._temp.mkdir(parents=True, exist_ok=True)
+            self._sweep_temp()
+            with NamedTemporaryFile(dir=self._temp, prefix=_TEMP, suffix=suffix) as file:
+                yield Path(file.name)
+
+    def _sweep_temp(self) -> None:
+        """Remove what a killed process left behind."""
+        for left in self._temp.glob(f"{_TEMP}*"):
+            with suppress(FileNotFoundError):  # somebody else sweeps too
+                if left.lstat().st_mtime < self._clock.now().timestamp() - _TEMP_SECONDS:
+                    left.unlink()
 
 
 def _execute(cursor: Connection, *statements: str) -> None:

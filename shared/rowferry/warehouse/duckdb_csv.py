@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +25,12 @@ _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _COUNTS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 
 
-def local_path(source: LoadSource) -> Path:
-    """Where the bytes lie. Raises `WarehouseError` for an object that is not on this machine."""
+def local_path(source: LoadSource, spare: Path) -> Path:
+    """Where the bytes lie; those of a stream are put into `spare`. Raises `WarehouseError` for an object that is not on this machine."""
+    if source.stream is not None:
+        with source.open() as file, spare.open("wb") as out:
+            shutil.copyfileobj(file, out, _BLOCK_BYTES)
+        return spare
     parts = urlsplit(source.uri or "")
     if source.path is None and parts.scheme != "file":
         raise WarehouseError(f"the embedded warehouse loads files of this machine, not {parts.scheme}:// objects")

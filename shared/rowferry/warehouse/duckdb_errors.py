@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,23 +16,28 @@ from rowferry.warehouse.port import WarehouseError
 _ABOUT_THE_STATEMENT = (duckdb.CatalogException, duckdb.BinderException, duckdb.ParserException)
 _QUOTED = re.compile(r"'.*'|\".*\"|'.*|\".*", re.DOTALL)
 _NUMBER = re.compile(r"(?<![A-Za-z_\d])[-+]?\d[\d.eE+:-]*")
+_FULL = "the disk is full: make room where warehouse.path lies, then run the same again; nothing was half written"
 _DISK_FULL = ("no space left", "max_temp_directory_size", "not enough space", "disk quota")
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's errors into ours."""
+    """Turn the driver's errors, and a full disk, into ours."""
     try:
         yield
     except duckdb.Error as error:
         raise meaning(error) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise TryLater(_FULL) from None
+        raise
 
 
 def meaning(error: duckdb.Error) -> RowferryError:
     """The error a caller should see: `TryLater` for what passes, `WarehouseError` for what does not."""
     text = str(error)
     if any(sign in text.lower() for sign in _DISK_FULL):
-        return TryLater("the disk is full: make room where warehouse.path lies, then run the same again; nothing was half written")
+        return TryLater(_FULL)
     if isinstance(error, duckdb.OutOfMemoryException):
         return WarehouseError("the embedded warehouse ran out of memory; raise warehouse.memory_limit")
     if is_conflict(error):

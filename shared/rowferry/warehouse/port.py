@@ -9,10 +9,11 @@ time, aware datetime in UTC (TIMESTAMP), list, dict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import IO, Any, Literal, Protocol
 
 from rowferry.errors import RowferryError
 
@@ -65,14 +66,25 @@ class CsvFile:
 
 @dataclass(frozen=True, slots=True)
 class LoadSource:
-    """Bytes to load: a local file (`path`) or an object the engine can fetch itself (`uri`).
+    """Bytes to load: a local file (`path`), an object the engine can fetch itself (`uri`), or what
+    `stream` opens (from its start, each time it is called).
 
-    One of the two is set. `compression` is "gzip" or None (as the bytes are, not as the name says).
+    One of the three is set. `compression` is "gzip" or None (as the bytes are, not as the name says).
     """
 
     path: str | None = None
     uri: str | None = None
     compression: Literal["gzip"] | None = None
+    stream: Callable[[], IO[bytes]] | None = None
+
+    def open(self) -> IO[bytes]:
+        """The bytes of `path` or `stream`. Raises `WarehouseError` when there is no such file."""
+        if self.stream is not None:
+            return self.stream()
+        try:
+            return Path(self.path or "").open("rb")
+        except OSError as error:
+            raise WarehouseError(f"there is no file {Path(self.path or '').name} that can be read ({type(error).__name__})") from None
 
 
 class Warehouse(Protocol):
@@ -108,12 +120,14 @@ class Warehouse(Protocol):
         """Put a CSV file's rows, all as STRING, into a new `table`, replacing what is there.
 
         `job` names the work: the same job again is adopted, not repeated. Returns the rows.
-        Raises `LoadFailed` when the file is not such a CSV.
+        Raises `LoadFailed` when the file is not such a CSV. A table made so under `rowferry.` is
+        staging, and goes by itself after a week.
         """
 
     def load_rows(self, table: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]], *, job: str) -> int:
         """Put `rows` (Python values by column name; absent is NULL) into a new `table`, replacing
-        what is there. Reads `rows` once, in bounded memory. Returns how many."""
+        what is there. Reads `rows` once, in bounded memory. Returns how many. A table made so
+        under `rowferry.` is staging, and goes by itself after a week."""
 
     def query(self, sql: str, params: Params | None = None) -> Iterator[dict[str, Any]]:
         """The rows of a SELECT, streamed in bounded memory, in the statement's order."""

@@ -67,6 +67,7 @@ _STATUSES = {
     404: "notFound",
     408: "backendError",
     409: "duplicate",
+    410: "backendError",  # an upload's session is gone: begin the upload anew
     429: "rateLimitExceeded",
     501: "notImplemented",
 }
