@@ -15,22 +15,25 @@ from rowferry.loads.load import Loader
 from rowferry.loads.result import LoadResult
 from rowferry.settings.feed import Feed
 from rowferry.stores.folder import FolderStore
+from rowferry.stores.port import Store
 from rowferry.warehouse.duckdb import DuckDbWarehouse
 from rowferry.warehouse.port import Warehouse
 
 
 @dataclass
 class Bench:
-    """Everything a load needs, in one folder. `feeds` are the settings' entries; the warehouse is DuckDB unless given."""
+    """Everything a load needs, in one folder. `feeds` are the settings' entries; the
+    warehouse is DuckDB and the exports a folder unless given."""
 
     folder: Path
     feeds: Mapping[str, Mapping[str, Any]]
     limits: FileLimits = DEFAULT_LIMITS
     clock: ManualClock = field(default_factory=ManualClock)
     other_warehouse: Warehouse | None = None
+    other_exports: Store | None = None
 
     def __post_init__(self) -> None:
-        self.exports = FolderStore(self.folder / "exports")
+        self.exports: Store = self.other_exports or FolderStore(self.folder / "exports")
         self.state = FolderStore(self.folder / "state")
         self.warehouse: Warehouse = self.other_warehouse or DuckDbWarehouse(self.folder / "warehouse.duckdb", memory_limit="512MB")
         self.loader = self.new_loader()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -109,10 +109,9 @@ class Staging:
             quote=self.contract.settings.quote,
             skip_lines=skip,
         )
-        with self._source(found) as source:
-            if source.path is not None:
-                self._check_text()
-            count = self.warehouse.load_csv(source, self.table, shape, job=self.job)
+        if self.warehouse.engine == "duckdb":
+            self._check_text()
+        count = self.warehouse.load_csv(self._source(found), self.table, shape, job=self.job)
         return Staged(self.table, names, count, has_lines=False)
 
     def _check_text(self) -> None:
@@ -197,21 +196,15 @@ class Staging:
     def _open(self) -> IO[bytes]:
         return self.store.open(self.object.key, self.object.version)
 
-    @contextmanager
-    def _source(self, found: Sniffed) -> Iterator[LoadSource]:
-        """The bytes where the warehouse can get at them: where they lie, else as a copy on this machine."""
+    def _source(self, found: Sniffed) -> LoadSource:
+        """The bytes as the warehouse gets at them best: where they lie, or through us, piece by piece."""
         compression: Literal["gzip"] | None = "gzip" if found.compression == "gzip" else None
         path = self.store.path(self.object.key)
         if path is not None:
-            yield LoadSource(path=str(path), compression=compression)
-        elif self.warehouse.engine == "bigquery" and self.store.url.startswith("gs://") and _can_be_named(self.object.key):
-            yield LoadSource(uri=self.store.uri(self.object.key), compression=compression)
-        else:
-            with ExitStack() as stack:
-                copy = Path(stack.enter_context(TemporaryDirectory(prefix="rowferry-load-"))) / "file"
-                with closing(self._open()) as stream, copy.open("wb") as file:
-                    shutil.copyfileobj(stream, file, MIB)
-                yield LoadSource(path=str(copy), compression=compression)
+            return LoadSource(path=str(path), compression=compression)
+        if self.warehouse.engine == "bigquery" and self.store.url.startswith("gs://") and _can_be_named(self.object.key):
+            return LoadSource(uri=self.store.uri(self.object.key), compression=compression)
+        return LoadSource(stream=self._open, compression=compression)
 
 
 def _opened(path: Path) -> Iterator[IO[bytes]]:
