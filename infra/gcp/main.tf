@@ -316,55 +316,15 @@ resource "google_bigquery_dataset" "this" {
   depends_on = [google_project_service.this]
 }
 
-resource "google_bigquery_data_transfer_config" "this" {
-  for_each               = var.transfers
-  project                = local.warehouse.project
-  location               = local.warehouse.location
-  display_name           = "${var.name} ${each.key}"
-  data_source_id         = "google_cloud_storage"
-  schedule               = each.value.schedule
-  destination_dataset_id = split(".", each.value.table)[0]
-  service_account_name   = google_service_account.transfer[0].email
-  params = {
-    data_path_template              = "gs://${local.exports.bucket}/${local.exports.folder}${each.value.path}"
-    destination_table_name_template = split(".", each.value.table)[1]
-    file_format                     = each.value.format
-    skip_leading_rows               = tostring(each.value.skip)
-    write_disposition               = "APPEND"
-    max_bad_records                 = "0"
-  }
-  depends_on = [google_bigquery_dataset.this, google_storage_bucket_iam_member.transfer, google_bigquery_dataset_iam_member.transfer]
-}
-
-resource "google_service_account" "transfer" {
-  count        = length(var.transfers) > 0 ? 1 : 0
-  project      = var.project
-  account_id   = "${var.name}-transfer"
-  display_name = "${var.name} transfers"
-  depends_on   = [google_project_service.this]
-}
-
-resource "google_storage_bucket_iam_member" "transfer" {
-  count  = length(var.transfers) > 0 ? 1 : 0
-  bucket = local.bucket_ids[local.exports.bucket]
-  role   = "roles/storage.objectViewer"
-  member = google_service_account.transfer[0].member
-}
-
-resource "google_bigquery_dataset_iam_member" "transfer" {
-  for_each   = toset([for transfer in values(var.transfers) : split(".", transfer.table)[0]])
-  project    = local.warehouse.project
-  dataset_id = each.value
-  role       = "roles/bigquery.dataEditor"
-  member     = google_service_account.transfer[0].member
+module "transfers" {
+  source     = "../modules/gcp_transfers"
+  count      = length(var.transfers) > 0 ? 1 : 0
+  project    = var.project
+  name       = var.name
+  transfers  = var.transfers
+  exports    = { bucket = local.bucket_ids[local.exports.bucket], folder = local.exports.folder }
+  warehouse  = local.warehouse
   depends_on = [google_bigquery_dataset.this]
-}
-
-resource "google_project_iam_member" "transfer" {
-  count   = length(var.transfers) > 0 ? 1 : 0
-  project = local.warehouse.project
-  role    = "roles/bigquery.jobUser"
-  member  = google_service_account.transfer[0].member
 }
 
 # ── Secrets: the containers alone; values are put in by a person, outside Terraform ─────────
@@ -397,66 +357,11 @@ resource "google_secret_manager_secret" "this" {
 
 # ── Alarms ──────────────────────────────────────────────────────────────────────────────────
 
-resource "google_monitoring_alert_policy" "dead" {
+module "alarms" {
+  source                = "../modules/gcp_alarms"
   project               = var.project
-  display_name          = "${var.name}: events were given up"
-  combiner              = "OR"
+  name                  = var.name
   notification_channels = var.notification_channels
-  user_labels           = local.labels
-
-  conditions {
-    display_name = "a dead-letter subscription is not empty"
-    condition_threshold {
-      filter = join(" AND ", [
-        "resource.type = \"pubsub_subscription\"",
-        "resource.labels.subscription_id = monitoring.regex.full_match(\"${var.name}-.*-dead\")",
-        "metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\"",
-      ])
-      comparison      = "COMPARISON_GT"
-      threshold_value = 0
-      duration        = "0s"
-      aggregations {
-        alignment_period   = "300s"
-        per_series_aligner = "ALIGN_MAX"
-      }
-    }
-  }
-
-  documentation {
-    content   = "Mend the cause (the function's log says what failed), then send the events back: make redrive CLOUD=gcp QUEUE=<the subscription without -dead>"
-    mime_type = "text/markdown"
-  }
-
-  depends_on = [google_project_service.this]
-}
-
-resource "google_monitoring_alert_policy" "errors" {
-  project               = var.project
-  display_name          = "${var.name}: functions log errors"
-  combiner              = "OR"
-  notification_channels = var.notification_channels
-  user_labels           = local.labels
-
-  conditions {
-    display_name = "log entries of severity ERROR"
-    condition_threshold {
-      filter = join(" AND ", [
-        "resource.type = \"cloud_run_revision\"",
-        "resource.labels.service_name = monitoring.regex.full_match(\"${var.name}-.*\")",
-        "metric.type = \"logging.googleapis.com/log_entry_count\"",
-        "metric.labels.severity = \"ERROR\"",
-      ])
-      comparison      = "COMPARISON_GT"
-      threshold_value = 0
-      duration        = "0s"
-      aggregations {
-        alignment_period     = "300s"
-        per_series_aligner   = "ALIGN_SUM"
-        cross_series_reducer = "REDUCE_SUM"
-        group_by_fields      = ["resource.label.service_name"]
-      }
-    }
-  }
-
-  depends_on = [google_project_service.this]
+  labels                = local.labels
+  depends_on            = [google_project_service.this]
 }
