@@ -105,7 +105,7 @@ class App(Parts):
         if len(parts) != 4 or parts[0] != "receipts":
             raise ValueError(f"{receipts_key!r} names no receipts; expected receipts/sync/run/number.json")
         try:
-            receipts = Receipts.read(self.state.read(receipts_key)[0])
+            receipts = Receipts.read(self.state.read(receipts_key)[0], receipts_key)
         except NotFound:
             return Run(self.state, parts[1], parts[2]).result()  # a late event for a run that is closed and cleared
         if ChunkName.of(receipts.chunk).lane == URGENT:

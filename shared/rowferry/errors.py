@@ -8,6 +8,7 @@
     ├── FileRejected       this file goes to quarantine, the others go on            file quarantined
     ├── RowRejected        this row becomes a dead letter, the others go on          row rejected
     ├── SignatureError     a webhook is not from whom it says                        401
+    ├── DamagedState       an object of the state store was changed by hand or a disk      exit 1
     ├── TryLater           the same call again, later, can work                      retried
     └── OutOfTime          progress is saved; the next call resumes                  retried
 
@@ -77,6 +78,13 @@ class RowRejected(RowferryError):
 
 class SignatureError(RowferryError):
     """A webhook's signature, token or time stamp does not hold. Its body has not been read."""
+
+
+class DamagedState(RowferryError):
+    """An object of the state store is not what we wrote. We write whole objects or none, so this was not us."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key} in the state store is damaged; put back an earlier version of it, then run the same again")
 
 
 class TryLater(RowferryError):

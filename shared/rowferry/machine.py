@@ -15,11 +15,15 @@ from rowferry.delivery import claim
 from rowferry.delivery.chunk import OUTBOX, ChunkName
 from rowferry.delivery.outbox import URGENT
 from rowferry.delivery.runs import Run, RunResult
-from rowferry.errors import CredentialsError, RowferryError, SourceError, TryLater, UsageError
+from rowferry.errors import CredentialsError, RowferryError, SettingsError, SourceError, TryLater, UsageError
 from rowferry.loads.result import LoadResult
 from rowferry.parts import unknown
+from rowferry.settings.checks.scope import Scope
+from rowferry.settings.checks.syncs import check_syncs
+from rowferry.settings.model import SECTIONS
+from rowferry.settings.place import located
 from rowferry.syncs.preview import Preview, masked, preview
-from rowferry.syncs.resolve import DeadLetters
+from rowferry.syncs.resolve import DeadLetters, Resolver
 
 if TYPE_CHECKING:
     from rowferry.pulls.puller import Pulled
@@ -49,7 +53,7 @@ class Machine:
         `failed` when the model can't be read or the vendor refuses us. An open run of another `kind` is
         brought to its end first, so that a killed sync never stands in for the backfill that follows it.
         """
-        resolver = self.app.resolver(name)
+        resolver = self._resolver(name)
         self.app.account(resolver.sync.to)  # a secret that is missing is known before anything starts
         with self._turn(f"sync/{name}"):
             while True:
@@ -65,13 +69,22 @@ class Machine:
 
     def plan(self, name: str) -> Preview:
         """What `sync` would do now; nothing is sent. Raises `SourceError`."""
-        resolver, at = self.app.resolver(name), self.app.clock.now()
+        resolver, at = self._resolver(name), self.app.clock.now()
         outline = resolver.outline(f"plan-{at:%Y%m%dT%H%M%S%f}", at)
         return preview(self.app.warehouse, resolver.destination, resolver.settings, outline, at)
 
     def replay(self, name: str, *, run: str | None = None, code: str | None = None) -> RunResult:
         """Send the sync's open dead letters once more: all, or those of one run or with one code."""
         return self.sync(name, kind=f"replay run={run} code={code}", replay=DeadLetters(run, code))
+
+    def _resolver(self, name: str) -> Resolver:
+        """The sync's resolver. Raises `SettingsError` with what `rowferry check` says of the sync: nothing starts with a mistake."""
+        found, settings = self.app.resolver(name), self.app.settings
+        scope = Scope(settings, {section: frozenset(getattr(settings, section)) for section in SECTIONS})
+        problems = [problem for problem in check_syncs(scope) if f"{problem.path}.".startswith(f"syncs.{name}.")]
+        if problems:
+            raise SettingsError(located(problems, settings.places))
+        return found
 
     @contextmanager
     def _turn(self, name: str) -> Iterator[None]:
@@ -179,8 +192,12 @@ class Machine:
         return write_csv(self.app.exports, keys, contract, self.app.settings.pulls[name].columns, file)
 
     def pull_due(self, name: str) -> list[LoadResult]:
-        """Pull what is due of a report, and load it."""
-        return self.pull(name)
+        """Pull what is due of a report, and load it; what failed is said in the log."""
+        results = self.pull(name)
+        for result in results:
+            if result.status == "failed":
+                log.warning("pull %s: %s: %s", name, result.file, result.reason)
+        return results
 
     def backfill(self, name: str, first: str, last: str) -> RunResult | list[LoadResult]:
         """Run a sync over the rows of these days again, or a feed over its files. Raises `UsageError`."""

@@ -44,4 +44,5 @@ def deliver(store: Store, key: str, account: Account, clock: Clock | None = None
 
 def receipts_of(store: Store, number: int = 0) -> Receipts:
     """The chunk's receipts."""
-    return Receipts.read(store.read(f"receipts/s1/r1/{number:05d}.json")[0])
+    key = f"receipts/s1/r1/{number:05d}.json"
+    return Receipts.read(store.read(key)[0], key)

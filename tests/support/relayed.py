@@ -12,7 +12,7 @@ def relayed(store: Store) -> list[tuple[str, str, list[dict[str, Any]]]]:
     """Destination, action and rows of every chunk, in the order of their keys."""
     found = []
     for listed in store.list(OUTBOX):
-        with Chunk(store.open(listed.key)) as chunk:
+        with Chunk(store, listed.key) as chunk:
             names = [name for name, _ in chunk.plan.columns]
             rows = [
                 {name: value for name, value, sent in zip(names, row.values, row.mask or "", strict=True) if sent == "1"}

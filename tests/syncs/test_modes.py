@@ -281,6 +281,36 @@ def test_all_sends_everything_each_time(tmp_path: Path, twin: BrazeTwin) -> None
     assert [counts(sync(shop)), counts(sync(shop))] == [(4, 0, 4, 0)] * 2
 
 
+def test_all_leaves_dead_letters_until_they_change(tmp_path: Path, twin: BrazeTwin) -> None:
+    """What was rejected counts as unchanged in the next run, and goes again once the row or its mapping differs."""
+    shop = Shop(tmp_path, twin, send="all")
+    shop.fill(3)
+    shop.execute("UPDATE crm.customers SET email = 'not an address' WHERE id = 'u1'; UPDATE crm.customers SET id = NULL WHERE id = 'u2'")
+    assert [counts(sync(shop)), counts(sync(shop))] == [(3, 0, 1, 2), (3, 2, 1, 0)]
+    shop.execute("UPDATE crm.customers SET email = 'u1@example.com' WHERE id = 'u1'")
+    assert [counts(sync(shop)), counts(sync(shop))] == [(3, 1, 2, 0), (3, 1, 2, 0)]
+
+
+def test_all_takes_nulls_away_when_told(tmp_path: Path, twin: BrazeTwin) -> None:
+    """With `nulls: unset` a NULL is sent as one; by default it is left out."""
+    shop = Shop(tmp_path, twin, send="all", nulls="unset", map={"external_id": "id", "tier": "tier"})
+    shop.fill(1)
+    shop.execute("UPDATE crm.customers SET tier = NULL")
+    sync(shop)
+    assert shop.sent() == [{"external_id": "u0", "tier": None}]
+
+
+def test_an_empty_key_is_a_dead_letter_once(tmp_path: Path, twin: BrazeTwin) -> None:
+    """A key of empty text that the vendor's rules refuse is rejected, and then left alone like any other."""
+    shop = Shop(tmp_path, twin)
+    shop.execute(
+        "CREATE SCHEMA crm; CREATE TABLE crm.customers AS SELECT '' AS id, NULL AS email, i AS tier, NULL AS branch FROM range(1) t(i)"
+    )
+    for tier in range(6):  # a print may be positive or negative
+        shop.execute(f"UPDATE crm.customers SET tier = {tier}")
+        assert [counts(sync(shop)), counts(sync(shop))] == [(1, 0, 0, 1), (1, 1, 0, 0)]
+
+
 def test_a_queue_in_a_database_is_emptied_once(tmp_path: Path, twin: BrazeTwin) -> None:
     """Rows without a mark are sent and marked once they have their outcome, the rejected ones too."""
     shop = Shop(tmp_path, twin)

@@ -132,10 +132,19 @@ def send_changed(folder: Path) -> None:
 def send_new(folder: Path) -> None:
     """Rows above the cursor, over two runs."""
     day = datetime(2024, 1, 1, tzinfo=UTC)
-    with shop(folder, send="new", cursor="added_at") as (found, run):
+    event = {"external_id": "id", "name": {"value": "Seen"}, "time": {"value": "2024-01-01T00:00:00Z"}, "tier": "tier"}
+    with shop(folder, send="new", cursor="added_at", map=event) as (found, run):
         found.execute(f"ALTER TABLE crm.customers ADD COLUMN added_at TIMESTAMPTZ DEFAULT '{day}'")
         run()
         found.execute(f"UPDATE crm.customers SET added_at = '{day + timedelta(days=1)}' WHERE id = 'u1'")
+        run()
+
+
+def send_all(folder: Path) -> None:
+    """Everything, with a row that was rejected before."""
+    with shop(folder, send="all") as (found, run):
+        found.execute("UPDATE crm.customers SET email = 'not an address' WHERE id = 'u1'")
+        run()
         run()
 
 
@@ -156,5 +165,6 @@ SCENARIOS: tuple[Callable[[Path], None], ...] = (
     replace_days,
     send_changed,
     send_new,
+    send_all,
     relay,
 )

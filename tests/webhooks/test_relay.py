@@ -233,7 +233,7 @@ def test_rows_carry_the_field_that_makes_repeats_harmless(store: FolderStore) ->
     hooks = hooks_of({"shop": webhook("stripe", FAN_OUT)})
     names = {("braze", "event"): None, ("amplitude", "event"): "insert_id", ("ops", "notice"): None}
     Relay(hooks, Outbox(store), store, CLOCK, idempotency=lambda *where: names[where]).answer(_call())
-    with Chunk(store.open(next(store.list(f"{OUTBOX}amplitude/")).key)) as chunk:
+    with Chunk(store, next(store.list(f"{OUTBOX}amplitude/")).key) as chunk:
         assert (chunk.plan.idempotency, chunk.plan.sync) == ("insert_id", "webhook.shop")
 
 

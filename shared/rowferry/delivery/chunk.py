@@ -10,20 +10,22 @@ Its first line is the run's plan, every other line a row: `[id, key, op, mask, v
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import IO, Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, cast
 
 import orjson
-from isal import igzip
+from isal import igzip, igzip_lib
 
 from rowferry.delivery.plan import Plan
+from rowferry.errors import DamagedState
 from rowferry.mapping import values
 from rowferry.stores.port import Exists, Store
 
 OUTBOX = "outbox/"
+# What reading a cut or changed file comes to. isal's stub declares an instance where the class is.
+_DAMAGED: tuple[type[Exception], ...] = (OSError, EOFError, cast(type[Exception], igzip_lib.IsalError), orjson.JSONDecodeError)
 _READ_BYTES = 1 << 18
 Op = Literal["upsert", "remove"]
 
@@ -104,27 +106,30 @@ def _grouped(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class Chunk:
-    """A chunk being read: its plan, then its rows as a stream in bounded memory.
+    """The chunk `key` being read: its plan, then its rows as a stream in bounded memory.
 
-    Use it as a context manager. Raises `ValueError` when the object is not a chunk.
+    Use it as a context manager. Raises `NotFound`, `DamagedState` when the object is not a whole chunk.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._lines = io.BufferedReader(igzip.GzipFile(fileobj=stream, mode="rb"), _READ_BYTES)
+    def __init__(self, store: Store, key: str) -> None:
+        self._stream, self._key = store.open(key), key
+        self._lines = io.BufferedReader(igzip.GzipFile(fileobj=self._stream, mode="rb"), _READ_BYTES)
         try:
             self.plan = Plan.from_dict(orjson.loads(self._lines.readline())["plan"])
-        except (OSError, EOFError, zlib.error, KeyError, TypeError, orjson.JSONDecodeError) as error:
-            raise ValueError("the object is not a chunk: its first line is not a run's plan") from error
+        except (*_DAMAGED, KeyError, TypeError):
+            raise DamagedState(key) from None
         self._decoders = [(index, decode) for index, (_, kind) in enumerate(self.plan.columns) if (decode := values.decoder(kind))]
 
     def rows(self) -> Iterator[Row]:
         """Every row, in the chunk's order."""
-        for line in self._lines:
-            row_id, key, op, mask, *found = orjson.loads(line)
-            for index, decode in self._decoders:
-                found[index] = decode(found[index])
-            yield Row(row_id, key, op, mask, found)
+        try:
+            for line in self._lines:
+                row_id, key, op, mask, *found = orjson.loads(line)
+                for index, decode in self._decoders:
+                    found[index] = decode(found[index])
+                yield Row(row_id, key, op, mask, found)
+        except _DAMAGED:
+            raise DamagedState(self._key) from None
 
     def __enter__(self) -> Self:
         return self

@@ -93,7 +93,10 @@ def is_held(store: Store, name: str, owner: Owner, clock: Clock) -> bool:
 
 
 def _is_alive(body: bytes, owner: Owner, clock: Clock) -> bool:
-    holder = orjson.loads(body)
+    try:
+        holder = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False  # a claim that can't be read holds nobody up
     return datetime.fromisoformat(holder["expires_at"]) > clock.now() and not owner.is_gone(holder["owner"])
 
 

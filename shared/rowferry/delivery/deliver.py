@@ -78,7 +78,7 @@ def deliver_chunk(
         with claims.renewing(claims.take(store, name.stem, owner, clock)) as claim:
             if _is_settled(store, name):  # its last holder ended between the first look and our claim
                 return _clear_away(store, name)
-            with Chunk(store.open(key)) as chunk:
+            with Chunk(store, key) as chunk:
                 return _Worker(chunk, name, store, account_of(name.destination), clock, left_seconds, progress).run(claim)
     except NotFound:
         return Delivery("gone", f"there is no chunk {key!r}")
@@ -217,7 +217,7 @@ class _Worker:
     def _rows_at(self, indexes: list[int]) -> Iterator[Row]:
         """The rows at these places, in one more pass over the chunk: only their ids and keys are wanted."""
         wanted = set(indexes)
-        with Chunk(self._store.open(self._name.key)) as chunk:
+        with Chunk(self._store, self._name.key) as chunk:
             for index, row in enumerate(islice(chunk.rows(), max(indexes) + 1)):
                 if index in wanted:
                     yield row

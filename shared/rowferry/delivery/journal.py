@@ -22,6 +22,7 @@ import orjson
 from rowferry.delivery.receipts import Tally, ranges
 from rowferry.destinations.port import Rejected
 from rowferry.errors import RowferryError
+from rowferry.stores.documents import read_json
 from rowferry.stores.port import Exists, Store
 
 
@@ -41,7 +42,7 @@ class Journal:
         self.tally = Tally()
         self._next = 0
         for found in store.list(self._prefix):
-            for entry in orjson.loads(store.read(found.key)[0]):
+            for entry in read_json(store.read(found.key)[0], found.key):
                 self.tally.add(entry)
             self._next = int(found.key.rpartition("/")[2]) + 1
 

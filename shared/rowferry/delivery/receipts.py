@@ -16,6 +16,7 @@ import orjson
 
 from rowferry.delivery.chunk import ChunkName
 from rowferry.destinations.port import Rejected
+from rowferry.stores.documents import read_json
 from rowferry.stores.port import Exists, Store
 
 PREFIX = "receipts/"
@@ -57,9 +58,9 @@ class Receipts:
             return
 
     @classmethod
-    def read(cls, body: bytes) -> Receipts:
-        """What `write` wrote."""
-        found = orjson.loads(body)
+    def read(cls, body: bytes, key: str) -> Receipts:
+        """What `write` wrote to `key`. Raises `DamagedState`."""
+        found = read_json(body, key)
         return cls(**{**found, "rejected": tuple(RejectedRow(*r) for r in found["rejected"])})
 
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import orjson
 
 from rowferry.delivery.receipts import PREFIX, Receipts
+from rowferry.stores.documents import read_json
 from rowferry.stores.port import Conflict, Exists, NotFound, Store
 
 Status = Literal["closed", "open", "refused", "failed"]
@@ -92,7 +93,8 @@ class Run:
     def read(self, name: str) -> dict[str, Any] | None:
         """One of the run's objects, or None when it is not there."""
         try:
-            found: dict[str, Any] = orjson.loads(self._store.read(f"{self._folder}{name}.json")[0])
+            key = f"{self._folder}{name}.json"
+            found: dict[str, Any] = read_json(self._store.read(key)[0], key)
         except NotFound:
             return None
         return found
@@ -140,7 +142,7 @@ class Run:
     def receipts(self) -> Iterator[Receipts]:
         """The receipts of its chunks so far, in the chunks' order."""
         for found in self._store.list(f"{PREFIX}{self.sync}/{self.run}/"):
-            yield Receipts.read(self._store.read(found.key)[0])
+            yield Receipts.read(self._store.read(found.key)[0], found.key)
 
     def result(self) -> RunResult:
         """How the run stands, from what is written down. Reads the receipts of an open run."""
@@ -212,7 +214,7 @@ class Head:
     def read(self) -> str | None:
         """The latest run's name, or None before the first."""
         try:
-            return str(orjson.loads(self._store.read(self._key)[0])["run"])
+            return str(read_json(self._store.read(self._key)[0], self._key)["run"])
         except NotFound:
             return None
 
@@ -224,7 +226,7 @@ class Head:
                 self._store.create(self._key, body)
                 return True
             found, version = self._store.read(self._key)
-            if orjson.loads(found)["run"] != before:
+            if read_json(found, self._key)["run"] != before:
                 return False
             self._store.replace(self._key, body, version)
         except (Exists, Conflict, NotFound):

@@ -77,7 +77,7 @@ class Finisher:
 
     def _bury(self, name: ChunkName, receipts: Receipts) -> None:
         tables.make_common(self.warehouse)
-        with Chunk(self.store.open(receipts.chunk)) as chunk:
+        with Chunk(self.store, receipts.chunk) as chunk:
             action = chunk.plan.action
         rejected = f"rowferry.{table_part('rejected', name.sync, name.part)}"
         columns = {"row_id": "STRING", "row_key": "STRING", "code": "STRING", "reason": "STRING"}

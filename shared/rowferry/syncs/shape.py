@@ -40,6 +40,7 @@ class Shape:
     def plan(self, run: str, *, lane: int = NO_LANE, action: str | None = None) -> Plan:
         """The plan that this run's chunks carry. `action` is another one for removals."""
         chosen = self.destination.actions[action] if action else self.action
+        unsets = self.sync.send != "new" and "unset" in (self.sync.nulls, self.sync.on_remove)  # a new row has nothing to take away
         return Plan(
             run=run,
             sync=self.name,
@@ -48,7 +49,7 @@ class Shape:
             columns=self.columns,
             fields=self.fields,
             lane=lane,
-            nulls="unset" if self.sync.nulls == "unset" or self.sync.on_remove == "unset" else "ignore",
+            nulls="unset" if unsets else "ignore",
             audience=self.sync.audience,
             idempotency=chosen.idempotency,
             key_columns=self.sync.key,

@@ -55,6 +55,8 @@ def new_rows(
         sent=quote(sent_table(shape.name, shape.sync.to)),
         dead_letters=quote(shape.dead_letters),
         only_dead=only_dead,
+        skip_dead=shape.sync.send == "all" and not only_dead,
+        salt=Sql("".join(field.salt for field in shape.fields)),
         is_backfill=is_backfill,
         dead_filter=Sql(dead_filter),
     )

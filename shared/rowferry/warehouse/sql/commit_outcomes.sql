@@ -35,5 +35,5 @@ SELECT
   @at
 FROM {{ run_table | table }} AS run
 LEFT JOIN {{ rejected | table }} AS rejected ON rejected.row_id = run.row_id
-WHERE rejected.row_id IS NOT NULL OR run.op IN ('missing_key', 'missing_cursor', 'duplicate_key')
+WHERE run.op != 'summary' AND (rejected.row_id IS NOT NULL OR run.op IN ('missing_key', 'missing_cursor', 'duplicate_key'))
 GROUP BY run.row_id;

@@ -1,0 +1,69 @@
+"""What a person got wrong, or a disk: one sentence, the right exit code, nothing sent, never a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rowferry.twins.braze import BrazeTwin
+from rowferry.twins.server import Fault
+from rowferry.wire import Response
+from support.shop import Shop
+
+
+@pytest.fixture
+def twin() -> Iterator[BrazeTwin]:
+    with BrazeTwin() as running:
+        yield running
+
+
+@pytest.fixture
+def shop(tmp_path: Path, twin: BrazeTwin) -> Shop:
+    found = Shop(tmp_path, twin)
+    found.fill(3)
+    return found
+
+
+@pytest.mark.parametrize("change", [{"action": "nonsense"}, {"map": {"tier": "tier"}}, {"after": ["nowhere"]}])
+def test_a_sync_that_check_refuses_does_not_start(shop: Shop, twin: BrazeTwin, change: dict[str, Any]) -> None:
+    """Whoever has not run `rowferry check` is told the same by the sync and its plan: exit code 2, no request."""
+    shop.settings["syncs"]["customers"] |= change
+    shop.save()
+    for command in ("sync", "plan"):
+        problems = shop.rowferry(command, "customers", code=2)["problems"]
+        assert problems[0]["path"].startswith("syncs.customers.")
+    assert twin.requests == 0
+
+
+def test_a_mistake_in_one_sync_stops_no_other(shop: Shop) -> None:
+    """Only the sync that is wrong stands still."""
+    shop.settings["syncs"]["broken"] = {**shop.settings["syncs"]["customers"], "action": "nonsense"}
+    shop.save()
+    assert shop.sync()["delivered"] == 3
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"run": "2026', b"\x1f\x8b\x08\x00cut off"])
+@pytest.mark.parametrize("place", ["syncs/", "runs/", "outbox/"])
+def test_a_damaged_state_object_is_named(shop: Shop, twin: BrazeTwin, place: str, damage: bytes) -> None:
+    """An object that a disk or a hand has spoilt is told by its name, and nothing is sent on a guess."""
+    twin.faults.append(Fault(response=Response(401, b"{}")))
+    shop.sync(code=1)
+    sent = twin.requests
+    spoilt = [path for path in (shop.folder / "state" / place).rglob("*") if path.is_file()]
+    for path in spoilt:
+        path.write_bytes(damage)
+    problem = shop.sync(code=1)["problems"][0]["problem"]
+    assert place in problem
+    assert "damaged" in problem
+    assert twin.requests == sent
+
+
+def test_a_damaged_claim_holds_nobody_up(shop: Shop) -> None:
+    """A claim only keeps two from one piece of work: one that can't be read is taken over."""
+    claim = shop.folder / "state" / "claims" / "sync" / "customers.json"
+    claim.parent.mkdir(parents=True)
+    claim.write_bytes(b"{")
+    assert shop.sync()["delivered"] == 3
