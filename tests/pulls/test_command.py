@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,21 +40,37 @@ def bench(tmp_path: Path, twin: CleverTapTwin) -> Bench:
     return bench
 
 
-def run(bench: Bench, *arguments: str, code: int = 0, **environment: str) -> tuple[bytes, str]:
-    """Run the command; what it wrote to stdout and stderr."""
+@pytest.fixture
+def rowferry(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Callable[..., tuple[int, bytes, str]]:
+    """Runs `rowferry pull …` here; its exit code, stdout and stderr."""
+    monkeypatch.setenv("CT_PASSCODE", ENVIRONMENT["CT_PASSCODE"])
+
+    def run(*arguments: str) -> tuple[int, bytes, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["pull", *arguments, "--config", str(bench.folder / "rowferry.yaml")])
+        stdout, stderr = capfdbinary.readouterr()
+        return int(ended.value.code or 0), stdout, stderr.decode()
+
+    return run
+
+
+def process(bench: Bench, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    """The command as a process of its own."""
     command = [sys.executable, "-m", "rowferry.cli", "pull", *arguments, "--config", str(bench.folder / "rowferry.yaml")]
-    done = subprocess.run(command, capture_output=True, env={**os.environ, **ENVIRONMENT, **environment}, timeout=120, check=False)
-    assert done.returncode == code, done.stderr.decode()
-    assert b"Traceback" not in done.stderr, done.stderr.decode()
-    return done.stdout, done.stderr.decode()
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **ENVIRONMENT, **environment})
 
 
-def test_json_tells_of_each_file(bench: Bench) -> None:
+Run = Callable[..., tuple[int, bytes, str]]
+
+
+def test_json_tells_of_each_file(bench: Bench, rowferry: Run) -> None:
     """One document, with the keys that loads have, and the rows are in the table."""
-    files = json.loads(run(bench, "charged", *DAYS, "--json")[0])["files"]
-    assert [sorted(file) for file in files] == [
-        sorted(("file", "feed", "status", "table", "rows", "rejected_rows", "rejected_cells", "reason"))
-    ] * 2
+    code, stdout, _ = rowferry("charged", *DAYS, "--json")
+    files = json.loads(stdout)["files"]
+    assert code == 0
+    assert {*files[0]} == {"file", "feed", "status", "table", "rows", "rejected_rows", "rejected_cells", "reason"}
     assert [(file["status"], file["table"], file["rows"]) for file in files] == [
         ("loaded", "raw.ct_charged", 9),
         ("loaded", "raw.ct_charged", 3),
@@ -62,62 +78,33 @@ def test_json_tells_of_each_file(bench: Bench) -> None:
     assert bench.count() == 12
 
 
-def test_a_csv_that_excel_opens(bench: Bench) -> None:
+def test_a_csv_that_excel_opens(bench: Bench, rowferry: Run) -> None:
     """UTF-8 with its mark, rows in the order of days; the mark can be left out."""
     bench.twin.reads.events[0][2]["profile"]["identity"] = "Zo\u00eb"
     out = bench.folder / "charged.csv"
-    run(bench, "charged", *DAYS, "--out", str(out))
+    rowferry("charged", *DAYS, "--out", str(out))
     assert out.read_bytes().startswith(b"\xef\xbb\xbfts,event_name,profile_identity,")
     rows = list(csv.DictReader(io.StringIO(out.read_text("utf-8-sig"), newline="")))
     assert [row["profile_identity"] for row in rows] == ["Zo\u00eb", *(f"u{n}" for n in range(1, 9)), "u20", "u21", "u22"]
     assert rows[0]["ts"] == "2026-01-30 12:00:00"
-    run(bench, "charged", *DAYS, "--out", str(out), "--no-bom")
+    rowferry("charged", *DAYS, "--out", str(out), "--no-bom")
     assert out.read_bytes().startswith(b"ts,")
     assert [path.name for path in bench.folder.glob("charged.csv*")] == ["charged.csv"]
 
 
-def test_a_csv_on_stdout_is_nothing_else(bench: Bench) -> None:
-    """For pipes: the rows alone on stdout, in UTF-8 whatever the machine's own encoding, notes on stderr."""
-    bench.twin.reads.events[0][2]["profile"]["identity"] = "Zo\u00eb"
-    stdout, stderr = run(bench, "charged", *DAYS, "--out", "-", LC_ALL="C", PYTHONUTF8="0")
-    assert len(list(csv.DictReader(io.StringIO(stdout.decode("utf-8"), newline="")))) == 12
-    assert "12 rows written" in stderr
-
-
-def test_a_reader_that_has_seen_enough(bench: Bench) -> None:
-    """`| head` is no failure."""
-    command = [
-        sys.executable,
-        "-m",
-        "rowferry.cli",
-        "pull",
-        "charged",
-        *DAYS,
-        "--out",
-        "-",
-        "--config",
-        str(bench.folder / "rowferry.yaml"),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **ENVIRONMENT})
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.stderr is not None
-    stderr = process.stderr.read()
-    process.stderr.close()
-    assert (process.wait(timeout=60), b"Traceback" in stderr, b"BrokenPipe" in stderr) == (0, False, False)
-
-
-def test_a_person_is_told_in_lines(bench: Bench) -> None:
+def test_a_person_is_told_in_lines(rowferry: Run) -> None:
     """Each file, where it went, and how many rows."""
-    assert "\u2192 raw.ct_charged, 9 rows" in run(bench, "charged", *DAYS, PYTHONUTF8="1")[0].decode()
+    assert "\u2192 raw.ct_charged, 9 rows" in rowferry("charged", *DAYS)[1].decode()
 
 
-def test_a_day_that_fails_is_exit_code_1_and_the_others_are_there(bench: Bench) -> None:
+def test_a_day_that_fails_is_exit_code_1_and_the_others_are_there(bench: Bench, rowferry: Run) -> None:
     """What could be had is in the table and in the CSV; what could not is said."""
     bench.twin.faults.append(Fault(Response(400, b'{"status":"fail"}'), when=lambda call: b"20260130" in call.body))
-    stdout, _ = run(bench, "charged", *DAYS, "--json", "--out", str(bench.folder / "x.csv"), code=1)
+    out = bench.folder / "x.csv"
+    code, stdout, _ = rowferry("charged", *DAYS, "--json", "--out", str(out))
+    assert code == 1
     assert sorted(file["status"] for file in json.loads(stdout)["files"]) == ["failed", "loaded"]
-    assert bench.count() == 3
+    assert bench.count() == len(out.read_text().splitlines()) - 1 == 3
 
 
 @pytest.mark.parametrize(
@@ -131,16 +118,29 @@ def test_a_day_that_fails_is_exit_code_1_and_the_others_are_there(bench: Bench) 
         (("charged", "--out", "-", "--json"), "both want stdout"),
     ],
 )
-def test_what_can_t_be_asked_for_is_exit_code_2(
-    bench: Bench, arguments: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_can_t_be_asked_for_is_exit_code_2(bench: Bench, rowferry: Run, arguments: tuple[str, ...], told: str) -> None:
     """A sentence, and no request."""
-    monkeypatch.setenv("CT_PASSCODE", ENVIRONMENT["CT_PASSCODE"])
-    with pytest.raises(SystemExit) as ended:
-        main(["pull", *arguments, "--config", str(bench.folder / "rowferry.yaml")])
-    assert ended.value.code == 2
-    assert told in capsys.readouterr().err
+    code, _, stderr = rowferry(*arguments)
+    assert (code, told in stderr) == (2, True), stderr
     assert bench.twin.requests == 0
+
+
+def test_a_csv_on_stdout_is_nothing_else(bench: Bench) -> None:
+    """For pipes: the rows alone on stdout, in UTF-8 whatever the machine's own encoding, notes on stderr."""
+    bench.twin.reads.events[0][2]["profile"]["identity"] = "Zo\u00eb"
+    stdout, stderr = process(bench, "charged", *DAYS, "--out", "-", LC_ALL="C", PYTHONUTF8="0").communicate(timeout=120)
+    assert len(list(csv.DictReader(io.StringIO(stdout.decode("utf-8"), newline="")))) == 12
+    assert b"12 rows written" in stderr
+
+
+def test_a_reader_that_has_seen_enough(bench: Bench) -> None:
+    """`| head` is no failure."""
+    with process(bench, "charged", *DAYS, "--out", "-") as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        stderr = running.stderr.read()
+    assert (running.returncode, b"Traceback" in stderr, b"BrokenPipe" in stderr) == (0, False, False)
 
 
 def test_killed_anywhere_and_repeated_there_is_no_gap_and_no_double(tmp_path: Path, twin: CleverTapTwin) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from rowferry.clock import ManualClock
 from rowferry.machine import Machine
 from rowferry.twins.clevertap import CleverTapTwin
 from rowferry.twins.server import Fault
 from rowferry.wire import Response
-from support.pulling import Bench
+from support.pulling import NOW, Bench
 
 DAY = ("2026-01-30", "2026-01-30")
 
@@ -97,3 +98,32 @@ def test_a_pull_waits_for_nobody_who_is_gone(tmp_path: Path, twin: CleverTapTwin
     for _ in range(2):
         bench.pull(*DAY)
     assert bench.count() == 3
+
+
+class _Ticking(ManualClock):
+    """A clock that moves on by itself, a millisecond each time it is looked at."""
+
+    def now(self) -> datetime:
+        self._elapsed_seconds += 0.001
+        return super().now()
+
+
+def test_a_call_that_had_to_stop_goes_on_with_the_days_that_are_missing(tmp_path: Path, twin: CleverTapTwin) -> None:
+    """Seven of nine days are pulled when the vendor goes down: the same call asks for the others only, and a call after
+    that for all of them, as a person who pulls days again wants them as they are now."""
+    bench = Bench(tmp_path, twin)
+    bench.clock = _Ticking(NOW)
+    for day in range(20, 29):
+        bench.charge(f"2026-01-{day}", 2)
+    days = ("2026-01-20", "2026-01-28")
+    twin.faults.extend(Fault(Response(500), when=lambda call: b"20260127" in call.body) for _ in range(3))
+    assert "failed" in {found.status for found in bench.pull(*days)}
+    twin.log.clear()
+    found = bench.pull(*days)
+    assert len(found) == 9
+    assert len([call for call in twin.log if call.method == "POST"]) <= 4
+    assert bench.count() == 18
+    twin.log.clear()
+    bench.pull(*days)
+    assert len([call for call in twin.log if call.method == "POST"]) == 9
+    assert bench.count() == 18

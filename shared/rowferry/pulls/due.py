@@ -110,7 +110,7 @@ class Plan:
         """The first day that may not be settled. `since`, once changed, counts anew."""
         found = self._noted(self._begin_key)
         since = self.pull.since
-        is_news = found is None or found["asked"] != self._asked or (since is not None and found["since"] != since.isoformat())
+        is_news = found is None or found["asked"] != self.asked or (since is not None and found["since"] != since.isoformat())
         if found is None or is_news:
             return since or cut.day_of(now) - timedelta(days=1)
         return date.fromisoformat(found["day"])
@@ -118,7 +118,7 @@ class Plan:
     def _move_begin(self, begin: date, day: date) -> None:
         """Remember where all that is not settled begins, so that years of settled windows are not looked at each time."""
         since = self.pull.since.isoformat() if self.pull.since else None
-        note = {"day": max(begin, day).isoformat(), "since": since, "asked": self._asked}
+        note = {"day": max(begin, day).isoformat(), "since": since, "asked": self.asked}
         if note != self._noted(self._begin_key):
             self.state.write(self._begin_key, orjson.dumps(note))
 
@@ -138,10 +138,10 @@ class Plan:
         return f"pulls/{self.name}/cut.json"
 
     def _settled_key(self, window: str) -> str:
-        return f"pulls/{self.name}/settled/{self._asked}/{window}"
+        return f"pulls/{self.name}/settled/{self.asked}/{window}"
 
     @property
-    def _asked(self) -> str:
+    def asked(self) -> str:
         """What is asked for and where it goes, in short."""
         asked = [self.pull.model_dump(mode="json", include=_ASKED), self.zone]
         return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -48,7 +49,8 @@ class Pulled:
 class Puller:
     """Pulls one report of one account. `state` and `exports` are the settings' stores.
 
-    `progress` is told of new rows. `left_seconds` says how much time the function still has.
+    `progress` is told of new rows. `left_seconds` says how much time the function still has. Windows that were pulled
+    since `began_at` are not pulled again: that is when an earlier call began, which this one goes on with.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Puller:
     ids: Callable[[], Iterable[str]] = tuple
     left_seconds: Callable[[], float] = lambda: float("inf")
     progress: Callable[[int], None] = lambda _rows: None
+    began_at: datetime | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -77,21 +80,28 @@ class Puller:
         """Pull the windows, as many at once as the vendor allows, and say of each what became of it as soon as
         it is known. A window that fails holds up no other.
 
-        Raises `CredentialsError`, `TryLater` and `OutOfTime`, after the windows under way have come to a halt at
-        their next page; what is stored by then is not asked for again.
+        Raises `CredentialsError`, `TryLater` and `OutOfTime`, after the windows under way have ended or come to a halt
+        at their next page; what is stored by then is not asked for again.
         """
-        todo = iter(windows)
-        asker = self._asker()
+        todo, asker = iter(windows), self._asker()
+        error: BaseException | None = None
         with ThreadPoolExecutor(self.source.in_flight, thread_name_prefix="pull") as pool:
             try:
                 under_way = {pool.submit(self._pull, window, asker) for window in islice(todo, self.source.in_flight)}
                 while under_way:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     for found in done:
-                        yield found.result()
-                    under_way |= {pool.submit(self._pull, window, asker) for window in islice(todo, len(done))}
+                        if found.exception() is None:
+                            yield found.result()
+                        else:
+                            error = error or found.exception()
+                            self._stop.set()
+                    if error is None:
+                        under_way |= {pool.submit(self._pull, window, asker) for window in islice(todo, len(done))}
             finally:
                 self._stop.set()
+        if error is not None:
+            raise error
 
     def _asker(self) -> Asker:
         self._stop.clear()
@@ -99,6 +109,8 @@ class Puller:
         return Asker(self.report, self.client, pacer, self.clock, self.left_seconds, self._stop)
 
     def _pull(self, window: Window, asker: Asker) -> Pulled:
+        if (rows := self._rows_since(window)) is not None:
+            return Pulled(window, self.key(window), rows)
         try:
             for _ in range(_RESTARTS + 1):
                 attempt = self._open(window)
@@ -111,6 +123,13 @@ class Puller:
             raise PullFailed(f"{reason}; it was begun anew {_RESTARTS} times")
         except PullFailed as error:
             return Pulled(window, self.key(window), failure=str(error))
+
+    def _rows_since(self, window: Window) -> int | None:
+        """The rows of a window that an earlier call for the same work has pulled already."""
+        done = self.done(window) if self.began_at is not None else None
+        if done is None or self.began_at is None or datetime.fromisoformat(done["pulled_at"]) <= self.began_at:
+            return None
+        return int(done["rows"])
 
     def _open(self, window: Window) -> Attempt:
         folder = f"pulls/{self.name}/pages/{window.name}/"
