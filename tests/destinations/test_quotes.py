@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rowferry.destinations._quotes import blanked, quotable, unquoting
+from rowferry.destinations.quotes import blanked, quotable, unquoting
 from rowferry.wire import Response
 
 

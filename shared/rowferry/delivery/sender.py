@@ -17,6 +17,7 @@ from rowferry.delivery.account import Account
 from rowferry.delivery.batch import Batch
 from rowferry.delivery.policy import RULES
 from rowferry.destinations.port import Action, Answer, Delivered, Follow, Refused, Rejected, Settled, SlowDown, Split, TryAgain
+from rowferry.destinations.quotes import discreet
 from rowferry.http import NoAnswer
 from rowferry.wire import Request
 
@@ -135,7 +136,7 @@ class Sender:
             response = self._account.client.send(request, self._settings.timeout)
         except NoAnswer as error:
             return error
-        return self._action.read(response, part.payloads, self._settings, note)
+        return discreet(self._action.read(response, part.payloads, self._settings, note), part.payloads)
 
     def _wait(self, seconds: float, reason: str) -> None:
         if seconds > self._left_seconds():

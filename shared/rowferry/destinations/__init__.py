@@ -8,7 +8,7 @@ from typing import Any
 
 from rowferry.destinations.port import Destination
 
-_SHARED = {"port", "values", "answers"}
+_SHARED = {"port", "quotes", "values", "answers"}
 
 
 def vendors() -> list[str]:

@@ -18,7 +18,6 @@ from urllib.parse import unquote_plus
 import orjson
 
 from rowferry.destinations import answers
-from rowferry.destinations._quotes import blanked
 from rowferry.destinations.port import (
     DELIVERED,
     Again,
@@ -31,6 +30,7 @@ from rowferry.destinations.port import (
     Split,
     TryAgain,
 )
+from rowferry.destinations.quotes import blanked
 from rowferry.wire import Request, Response
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ import orjson
 
 from rowferry.destinations import _amplitude_values as values
 from rowferry.destinations import answers
-from rowferry.destinations._quotes import blanked
 from rowferry.destinations.port import DELIVERED, Action, Answer, Fields, Follow, Limits, Refused, Rejected, Settled, Split, TryAgain
+from rowferry.destinations.quotes import blanked
 from rowferry.destinations.values import dumps, required
 from rowferry.errors import Problem, RowRejected
 from rowferry.wire import Request, Response

@@ -10,9 +10,9 @@ import orjson
 from jmespath.exceptions import JMESPathError
 
 from rowferry.destinations._http_settings import HttpSettings, RowErrors, Rule
-from rowferry.destinations._quotes import blanked, quotable, unquoting
 from rowferry.destinations.answers import by_status, retry_after
 from rowferry.destinations.port import DELIVERED, Again, Answer, Refused, Rejected, RowOutcome, Settled, SlowDown, Split, TryAgain
+from rowferry.destinations.quotes import blanked, quotable, unquoting
 from rowferry.wire import Response
 
 REFUSED_BY_VENDOR = "refused_by_vendor"

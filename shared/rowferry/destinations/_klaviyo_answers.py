@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rowferry.destinations import answers
-from rowferry.destinations._quotes import blanked
 from rowferry.destinations.port import Answer, Refused, Rejected, SlowDown, Split, TryAgain
+from rowferry.destinations.quotes import blanked
 from rowferry.wire import Response
 
 REFUSED = "refused_by_vendor"

@@ -20,7 +20,6 @@ import orjson
 from pydantic import Field
 
 from rowferry.destinations import _clevertap_records as records
-from rowferry.destinations._quotes import blanked, unquoting
 from rowferry.destinations.answers import by_status, json_object
 from rowferry.destinations.port import (
     DELIVERED,
@@ -38,6 +37,7 @@ from rowferry.destinations.port import (
     Split,
     TryAgain,
 )
+from rowferry.destinations.quotes import blanked, unquoting
 from rowferry.errors import Problem
 from rowferry.settings.base import DestinationSettings, Secret
 from rowferry.settings.hours import Zone

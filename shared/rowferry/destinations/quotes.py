@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 
+from rowferry.destinations.port import Answer, Delivered, Refused, RowOutcome, Settled, SlowDown, Split, TryAgain
 from rowferry.wire import Response
 
 _SHORTEST = 3  # characters; shorter values tell nothing, and blanking them would eat the sentence
@@ -20,6 +22,21 @@ def blanked(text: str, values: Iterable[Any]) -> str:
     for value in sorted(found, key=len, reverse=True):
         text = text.replace(value, "…")
     return text[:_LONGEST]
+
+
+def discreet(answer: Answer, payloads: Sequence[bytes]) -> Answer:
+    """The answer with no value of these rows in its reasons: they end in logs, notices and errors."""
+    if isinstance(answer, (TryAgain, SlowDown, Split, Refused)):
+        return replace(answer, reason=blanked(answer.reason, map(quotable, payloads)))
+    if isinstance(answer, Settled) and not all(isinstance(outcome, Delivered) for outcome in answer.outcomes):
+        return Settled([_discreet_row(outcome, payload) for outcome, payload in zip(answer.outcomes, payloads, strict=False)])
+    return answer
+
+
+def _discreet_row(outcome: RowOutcome, payload: bytes) -> RowOutcome:
+    if isinstance(outcome, Delivered):
+        return outcome
+    return replace(outcome, reason=blanked(outcome.reason, [quotable(payload)]))
 
 
 def unquoting(response: Response, values: Iterable[Any]) -> Response:
