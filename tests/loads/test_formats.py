@@ -12,6 +12,7 @@ import fastavro
 import pytest
 import zstandard
 
+from rowferry.loads import columnar
 from support.loading import Bench
 
 COLUMNS = {"id": "STRING", "n": "INT64", "money": "NUMERIC", "at": "TIMESTAMP", "props": "JSON"}
@@ -139,6 +140,20 @@ def test_a_cut_off_file_is_quarantined_whole(tmp_path: Path, name: str) -> None:
     assert found.count("rowferry.loads") == 1
 
 
+@pytest.mark.parametrize("has_extension", [True, False])
+@pytest.mark.parametrize("cut", [30, 400, 5000, 9000])
+def test_a_cut_off_currents_file_loads_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_extension: bool, cut: int) -> None:
+    """DuckDB would take the end of what is there for the end of the file."""
+    if not has_extension:
+        monkeypatch.setattr(columnar._Reader, "load_avro", lambda reader: False)
+    schema = {"type": "record", "name": "Send", "fields": [{"name": "id", "type": "string"}]}
+    out = io.BytesIO()
+    fastavro.writer(out, schema, [{"id": f"{number:09}"} for number in range(1000)], sync_interval=1000)
+    found = Bench(tmp_path, {"f": {"path": "f/*", "table": "raw.t"}})
+    result = found.load("f/a.avro", out.getvalue()[:-cut])
+    assert (result.status, result.code, found.count("raw.t")) == ("quarantined", "truncated", 0)
+
+
 def test_numbers_keep_every_digit(tmp_path: Path) -> None:
     """Beyond 64 bits and beyond a float's 17 digits, in lines, arrays and within objects."""
     lines = '{"a":12345678901234567890123,"b":0.1234567890123456789,"c":{"d":12345678901234567890123,"e":0.12345678901234567890}}'
@@ -150,8 +165,11 @@ def test_numbers_keep_every_digit(tmp_path: Path) -> None:
         ]
 
 
-def test_a_float_of_32_bits_shows_what_was_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_extension", [True, False])
+def test_a_float_of_32_bits_shows_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_extension: bool) -> None:
     """Braze's 3.14 would read 3.140000104904175 when it is only widened."""
+    if not has_extension:
+        monkeypatch.setattr(columnar._Reader, "load_avro", lambda reader: False)
     schema = {
         "type": "record",
         "name": "Purchase",
@@ -165,8 +183,13 @@ def test_a_float_of_32_bits_shows_what_was_written(tmp_path: Path) -> None:
     assert found.table("raw.t", "id", "price") == [("a", 3.14), ("b", None), ("c", 16777216.0), ("p", 3.14)]
 
 
-def test_braze_currents(tmp_path: Path) -> None:
-    """Both path layouts, int and long `time`, arrays with nulls; an event of its own table, dated by its time."""
+@pytest.mark.parametrize("has_extension", [True, False])
+def test_braze_currents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_extension: bool) -> None:
+    """Both path layouts, int and long `time`, arrays with nulls; an event of its own table, dated by its time.
+
+    The same with DuckDB's extension for Avro and without."""
+    if not has_extension:
+        monkeypatch.setattr(columnar._Reader, "load_avro", lambda reader: False)
     found = Bench(tmp_path, {"currents": {"path": "currents/", "preset": "braze_currents", "table": "raw.currents_{event}"}})
     kinds: list[tuple[str, Any]] = [("int", "version=6/prod"), ("long", "482/zone")]
     for number, (kind, place) in enumerate(kinds):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import IO, Any
 
 from rowferry.errors import FileRejected
@@ -24,7 +25,7 @@ def read_avro(stream: IO[bytes]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     import fastavro
 
     rows = 0
-    try:
+    with _explained(lambda: rows):
         reader = fastavro.reader(stream)
         floats = _float32_fields(reader.writer_schema)
         for record in reader:
@@ -35,10 +36,38 @@ def read_avro(stream: IO[bytes]) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 if record.get(name) is not None:
                     record[name] = shortest_float32(record[name])
             yield rows, record
+
+
+def read_schema(stream: IO[bytes]) -> Any:
+    """The schema at the file's start. Raises `FileRejected`."""
+    import fastavro
+
+    with _explained(lambda: 0):
+        return fastavro.reader(stream).writer_schema
+
+
+def count_rows(stream: IO[bytes]) -> int:
+    """The rows that the file's blocks say they have; the rows themselves are not decoded. Raises `FileRejected`."""
+    import fastavro
+
+    rows = 0
+    with _explained(lambda: rows):
+        for block in fastavro.block_reader(stream):
+            rows += block.num_records
+    return rows
+
+
+@contextmanager
+def _explained(rows: Callable[[], int]) -> Iterator[None]:
+    """Turn what the decoder raises into a sentence; `rows` says how far it came."""
+    import fastavro
+
+    try:
+        yield
     except _DAMAGE as error:
         if "codec" in str(error):
             raise FileRejected("codec", f"its Avro codec can't be read here: {error}") from None
-        raise FileRejected("truncated", _CUT_OFF.format(rows=rows)) from None
+        raise FileRejected("truncated", _CUT_OFF.format(rows=rows())) from None
     except fastavro.schema.SchemaParseException:
         raise FileRejected("damaged", "the Avro file's own schema is damaged; deliver it again") from None
 

@@ -30,7 +30,7 @@ def spool_cells(rows: Iterable[tuple[int, Cells]], names: Sequence[str], path: P
 
 def spool_known(rows: Iterable[tuple[int, Mapping[str, Any]]], names: Sequence[str], path: Path) -> Spooled:
     """Write records whose names are known; a name that a record lacks is NULL."""
-    count = _write(path, (_line([*[to_text(record.get(name)) for name in names], str(line)]) for line, record in rows))
+    count = _write(path, (_record_line(map(record.get, names), line) for line, record in rows))
     return Spooled(path, tuple(names), count)
 
 
@@ -57,11 +57,30 @@ def _record_lines(rows: Iterator[tuple[int, Mapping[str, Any]]], names: Mapping[
     for line, record in rows:
         if not record.keys() <= known:
             grown.update(dict.fromkeys(record))
-        yield _line([*[to_text(record.get(name)) for name in known], str(line)])
+        yield _record_line(map(record.get, names), line)
 
 
 def _line(cells: Cells) -> str:
     return ",".join(["" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in cells])
+
+
+def _record_line(values: Iterable[Any], line: int) -> str:
+    return ",".join([_CELLS.get(type(value), _other)(value) for value in values]) + f',"{line}"'
+
+
+def _other(value: Any) -> str:
+    text = to_text(value)
+    return "" if text is None else '"' + text.replace('"', '""') + '"'
+
+
+# The types that nearly all values have, without the way through `to_text`.
+_CELLS: dict[type, Callable[[Any], str]] = {
+    str: lambda value: '"' + value.replace('"', '""') + '"',
+    int: lambda value: f'"{value}"',
+    float: lambda value: f'"{value!r}"',
+    bool: lambda value: '"true"' if value else '"false"',
+    type(None): lambda value: "",  # noqa: ARG005 (it is given the None)
+}
 
 
 def _write(path: Path, lines: Iterator[str]) -> int:

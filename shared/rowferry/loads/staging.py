@@ -20,10 +20,10 @@ from typing import IO, Any, Literal
 from rowferry.errors import FileRejected
 from rowferry.feeds.contract import Contract
 from rowferry.loads.avrorows import read_avro
+from rowferry.loads.columnar import avro_to_csv, parquet_to_csv, parquet_to_json_lines
 from rowferry.loads.csvrows import Cells, CsvDialect, read_rows
 from rowferry.loads.jsonrows import read_json_array, read_json_lines
 from rowferry.loads.limits import DEFAULT_LIMITS, MIB, FileLimits
-from rowferry.loads.parquetfile import parquet_to_csv, parquet_to_json_lines
 from rowferry.loads.precheck import check_text
 from rowferry.loads.sniff import Sniffed, sniff
 from rowferry.loads.spool import Spooled, spool_cells, spool_records
@@ -133,9 +133,10 @@ class Staging:
             with closing(self._rows_of_csv(found)) as rows:
                 names, _ = self._read_header(rows)
                 return spool_cells(_even(rows, len(names)), names, path)
-        if found.kind == "parquet" and not self.contract.nests:
-            names, count = parquet_to_csv(self._plain_file(path.with_name("file.parquet")), path)
-            return Spooled(path, names, count)
+        if found.kind in ("parquet", "avro") and not self.contract.nests:
+            to_csv = parquet_to_csv if found.kind == "parquet" else avro_to_csv
+            if (done := to_csv(self._plain_file(path.with_name(f"file.{found.kind}")), path)) is not None:
+                return Spooled(path, *done)
         if found.kind == "parquet":
             parquet_to_json_lines(self._plain_file(path.with_name("file.parquet")), path.with_name("rows.json"))
         return spool_records(lambda: self._records(found, path.parent), path)
