@@ -28,11 +28,15 @@ class RowferryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with the settings: where (`syncs.customers.map.email`), what, and a hint."""
+    """One thing wrong with the settings: where (`syncs.customers.map.email`), what, and a hint.
+
+    `is_advice`: most likely a mistake, for `check` to tell, but nothing that a sync could not run with.
+    """
 
     path: str
     problem: str
     hint: str = ""
+    is_advice: bool = False
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}" + (f" ({self.hint})" if self.hint else "")

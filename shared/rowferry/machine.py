@@ -79,12 +79,12 @@ class Machine:
 
     def _resolver(self, name: str) -> Resolver:
         """The sync's resolver. Raises `SettingsError` with what `rowferry check` says of the sync: nothing starts with a mistake."""
-        found, settings = self.app.resolver(name), self.app.settings
+        resolver, settings = self.app.resolver(name), self.app.settings
         scope = Scope(settings, {section: frozenset(getattr(settings, section)) for section in SECTIONS})
-        problems = [problem for problem in check_syncs(scope) if f"{problem.path}.".startswith(f"syncs.{name}.")]
+        problems = [found for found in check_syncs(scope) if f"{found.path}.".startswith(f"syncs.{name}.") and not found.is_advice]
         if problems:
             raise SettingsError(located(problems, settings.places))
-        return found
+        return resolver
 
     @contextmanager
     def _turn(self, name: str) -> Iterator[None]:

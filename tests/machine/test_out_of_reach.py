@@ -79,7 +79,18 @@ def _on_a_small_disk(shop: Shop, place: Path, size: str, *arguments: str) -> lis
         pytest.skip("a small disk needs a mount namespace, which this system does not let us make")
     place.mkdir(exist_ok=True)
     kept = shop.folder / "kept"
-    script = ["unshare", "-rm", "sh", "-c", ON_A_SMALL_DISK, "sh", str(place), size, str(kept), " ".join(command(shop, *arguments, "--json"))]
+    script = [
+        "unshare",
+        "-rm",
+        "sh",
+        "-c",
+        ON_A_SMALL_DISK,
+        "sh",
+        str(place),
+        size,
+        str(kept),
+        " ".join(command(shop, *arguments, "--json")),
+    ]
     subprocess.run(script, cwd=shop.folder, env={"PATH": os.environ["PATH"], **ENVIRONMENT}, check=True, timeout=300)
     codes = [int((shop.folder / f"{which}.code").read_text()) for which in ("first", "second")]
     errors = [(shop.folder / f"{which}.err").read_text() for which in ("first", "second")]

@@ -171,3 +171,13 @@ def test_the_demo_adds_up(tmp_path: Path) -> None:
         read, rest = line.partition("read ")[2].split(" = ")
         assert int(read) == sum(int(part.split()[-1]) for part in rest.split(" + "))
     assert "saved" in found.stdout
+
+
+def test_a_name_near_a_standard_one_is_told_and_yet_can_run(shop: Shop) -> None:
+    """`check` asks whether `birthday` was meant to be `dob`; a sync of somebody who means it goes on."""
+    shop.settings["syncs"]["customers"]["map"]["birthday"] = "branch"
+    shop.save()
+    (problem,) = shop.rowferry("check", code=2)["problems"]
+    assert problem["path"] == "syncs.customers.map.birthday"
+    assert "dob" in problem["hint"]
+    assert shop.sync()["delivered"] == 20

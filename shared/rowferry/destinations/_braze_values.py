@@ -275,7 +275,7 @@ def attribute_problem(name: str, near_duplicates: bool) -> Problem | None:
     if near_duplicates and standard is not None:
         # Case and spelling matter: First_Name is a custom attribute, and first_name stays as it was [std].
         hint = f"did you mean {standard}? near_duplicates: allow keeps the name"
-        return Problem(name, f"would become a custom attribute beside Braze's own {standard}", hint)
+        return Problem(name, f"would become a custom attribute beside Braze's own {standard}", hint, is_advice=True)
     return None
 
 

@@ -106,7 +106,7 @@ def check_profile(names: Mapping[str, str | None], _settings: CleverTapSettings)
         if why := key_problem(name, "profile"):
             yield Problem(name, why)
         elif near := near_miss(name):
-            yield Problem(name, f"would become a custom property beside CleverTap's own {near}", f"did you mean {near}?")
+            yield Problem(name, f"would become a custom property beside CleverTap's own {near}", f"did you mean {near}?", is_advice=True)
         elif name in SWITCHES and names[name] not in ("BOOL", None):
             yield Problem(name, f"CleverTap takes a BOOL here, the column is {names[name]}")
 

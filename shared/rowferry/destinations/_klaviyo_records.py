@@ -290,7 +290,7 @@ def check_profile(names: Mapping[str, str | None], settings: KlaviyoSettings) ->
         near = _NEAR.get(_letters(name), name)
         if near != name and near not in names and settings.near_duplicates == "fail":
             hint = f"did you mean {near}? near_duplicates: allow on the destination lets it be"
-            yield Problem(name, f"would become a custom property beside Klaviyo's own {near}", hint)
+            yield Problem(name, f"would become a custom property beside Klaviyo's own {near}", hint, is_advice=True)
 
 
 def check_subscription(names: Mapping[str, str | None], _settings: KlaviyoSettings) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rowferry.destinations.port import Action, Destination
@@ -101,7 +102,7 @@ def map_problems(
     """What the vendor says of the fields; about the whole of them only when they are complete."""
     for problem in action.check(names, settings):
         if problem.path in names or complete:
-            yield Problem(".".join(part for part in (path, problem.path) if part), problem.problem, problem.hint)
+            yield replace(problem, path=".".join(part for part in (path, problem.path) if part))
 
 
 def _field_types(sync: Sync, columns: Mapping[str, str]) -> dict[str, str | None]:
