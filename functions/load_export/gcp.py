@@ -1,4 +1,4 @@
-"""An export file was written (Eventarc): load it into its table, exactly once, and start what comes after it."""
+"""An export file was written (bucket → Pub/Sub): load it into its table, exactly once, and start what comes after it."""
 
 import functions_framework
 from cloudevents.http import CloudEvent

@@ -1,4 +1,4 @@
-"""A sender called `/hooks/<name>` at the function URL: verify, store in the outbox, answer."""
+"""A sender called `/hooks/<name>` at the HTTP API: verify, store in the outbox, answer."""
 
 import base64
 from typing import Any

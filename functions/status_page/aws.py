@@ -1,4 +1,4 @@
-"""The status page over a function URL, for callers that AWS lets in (AWS_IAM): `/` and `/status.json`."""
+"""The status page over HTTPS, for callers that AWS lets in (IAM): `/` and `/status.json`."""
 
 from typing import Any
 
