@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import support.killed_loads
 
 
@@ -19,9 +21,10 @@ def killed(folder: Path, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_killed_at_every_step_each_row_is_there_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["steps", "window"])
+def test_killed_at_every_step_each_row_is_there_once(tmp_path: Path, mode: str) -> None:
     """SIGKILL between any two calls to the stores and the warehouse; the same load again finishes the file."""
-    reports = killed(tmp_path, "steps")
+    reports = killed(tmp_path, mode)
     assert len(reports) > 20
     for report in reports:
         assert report["first"] in ("loaded", "skipped"), report

@@ -55,6 +55,16 @@ def test_young_files_are_left_to_their_event(tmp_path: Path) -> None:
     assert len(found_by(bench, before=datetime.now(UTC) + timedelta(minutes=5))) == 1
 
 
+def test_files_wait_while_their_window_is_open(tmp_path: Path) -> None:
+    """A sweep in the middle of a window would load a part of its files alone."""
+    bench = Bench(tmp_path, {"crm": FEEDS["crm"] | {"window": "5m"}})
+    bench.put("crm/1.csv", "id\n1\n")
+    feeds = {"crm": Feed.model_validate(bench.feeds["crm"])}
+    for minutes, count in ((0, 0), (6, 1)):
+        now = datetime.now(UTC) + timedelta(minutes=minutes)
+        assert len(list(missed(bench.exports, bench.loader.ledger, feeds, now=now))) == count
+
+
 @pytest.mark.parametrize(
     ("expect", "loaded", "now", "is_late"),
     [

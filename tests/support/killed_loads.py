@@ -1,6 +1,7 @@
 """Loads that are killed with SIGKILL, each in a process of its own. Run as a program by `test_kills`.
 
     python killed_loads.py FOLDER steps       kill between any two calls to the stores and the warehouse
+    python killed_loads.py FOLDER window      the same for a file of a feed with a window
     python killed_loads.py FOLDER moments N   kill at N moments spread over a load
 
 For each kill it loads again in a new process and prints what is in the table then, as a line of JSON.
@@ -18,7 +19,7 @@ from typing import Any
 
 from support.loading import Bench
 
-FEEDS = {"crm": {"path": "crm/*.csv", "table": "crm.customers", "columns": {"id": "INT64", "ltv": "NUMERIC"}}}
+FEEDS: dict[str, dict[str, Any]] = {"crm": {"path": "crm/*.csv", "table": "crm.customers", "columns": {"id": "INT64", "ltv": "NUMERIC"}}}
 KEY = "crm/a.csv"
 CALLS = ("head", "open", "write", "create", "columns", "add_columns", "drop", "load_csv", "query", "apply")
 
@@ -81,6 +82,8 @@ def report(folder: Path, step: object) -> None:
 
 def main(folder: Path, mode: str, count: int = 0) -> None:
     """Kill and repeat until a load comes through alive, or `count` times."""
+    if mode == "window":
+        FEEDS["crm"]["window"] = "5m"
     count_of_rows = 5000 if mode == "moments" else 1000
     lines = ["id,ltv\n", *(f"{number},{'oops' if number % 500 == 7 else number}\n" for number in range(count_of_rows))]
     for number in range(count or 10_000):

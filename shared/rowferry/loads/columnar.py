@@ -6,6 +6,7 @@ types it does not know as we do, `avrorows` reads the file, at a seventh of the 
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,7 +44,7 @@ def avro_to_csv(file: Path, out: Path) -> tuple[tuple[str, ...], int] | None:
         schema = read_schema(stream)
         stream.seek(0)
         promised = count_rows(stream)
-    if not _is_simple(schema):
+    if not _is_simple(schema) or find_spec("duckdb_extensions") is None:
         return None
     with _Reader() as reader:
         if not reader.load_avro():
@@ -58,8 +59,10 @@ class _Reader:
     """An empty DuckDB in bounded memory, its errors told as the file's."""
 
     def __enter__(self) -> Self:
-        import duckdb
-
+        try:
+            import duckdb
+        except ImportError:
+            raise FileRejected("codec", "a Parquet file needs the package duckdb, which is not installed here") from None
         self._error = duckdb.Error
         self._connection = duckdb.connect(config={"memory_limit": _MEMORY, "autoinstall_known_extensions": "false"})
         self._connection.execute("SET TimeZone = 'UTC'")
@@ -70,10 +73,8 @@ class _Reader:
 
     def load_avro(self) -> bool:
         """Whether the extension for Avro is there."""
-        try:
-            import duckdb_extensions
-        except ImportError:
-            return False
+        import duckdb_extensions
+
         try:
             duckdb_extensions.import_extension("avro")
             self._connection.execute("LOAD avro")

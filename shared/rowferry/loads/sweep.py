@@ -10,6 +10,7 @@ from rowferry.feeds.pattern import parse_pattern
 from rowferry.feeds.routing import UPLOADS, Ambiguous, Match, Unrouted, explain, route
 from rowferry.loads.ledger import Ledger
 from rowferry.loads.load import contract_id
+from rowferry.loads.plan import window_ends
 from rowferry.loads.quarantine import corrects
 from rowferry.settings.feed import Feed
 from rowferry.settings.hours import Expectation, find_zone, read_expectation
@@ -34,10 +35,13 @@ class Stray:
     problem: str
 
 
-def missed(store: Store, ledger: Ledger, feeds: Mapping[str, Feed], before: datetime | None = None) -> Iterator[Missed | Stray]:
+def missed(
+    store: Store, ledger: Ledger, feeds: Mapping[str, Feed], before: datetime | None = None, now: datetime | None = None
+) -> Iterator[Missed | Stray]:
     """Hold the bucket's listing against the ledger, in bounded memory.
 
-    `before` leaves out younger objects, whose event may still be under way.
+    `before` leaves out younger objects, whose event may still be under way; `now` leaves out those
+    of feeds with a `window` that is still open.
     """
     for prefix in _prefixes(feeds):
         known = _Known(ledger, prefix)
@@ -45,10 +49,16 @@ def missed(store: Store, ledger: Ledger, feeds: Mapping[str, Feed], before: date
             if before is not None and found.updated_at >= before:
                 continue
             routed = route(feeds, corrects(found.key) or found.key)
-            if isinstance(routed, Match) and not known.has(found, routed):
+            if isinstance(routed, Match) and (_is_waiting(found, routed.feed, now) or known.has(found, routed)):
+                continue
+            if isinstance(routed, Match):
                 yield Missed(found.key, routed.name, found.size_bytes, found.updated_at)
             elif isinstance(routed, Ambiguous) or (isinstance(routed, Unrouted) and routed.watching):
                 yield Stray(found.key, explain(routed, found.key))
+
+
+def _is_waiting(found: Object, feed: Feed, now: datetime | None) -> bool:
+    return now is not None and feed.window is not None and window_ends(found.updated_at, feed.window) > now
 
 
 class _Known:

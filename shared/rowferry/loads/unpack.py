@@ -136,8 +136,10 @@ class _ZstdStream(_Guarded):
         return count
 
     def _fill(self) -> bool:
-        import zstandard
-
+        try:
+            import zstandard
+        except ImportError:
+            raise FileRejected("codec", "the file is packed with zstd, and the package zstandard is not installed here") from None
         self._input = self._input or self._inner.read(64 * 1024)
         if not self._input:
             if self._frame is not None:
