@@ -46,7 +46,7 @@ class _Session:
             self.terminal.failure(str(error))
             code = 1
         except KeyboardInterrupt:
-            self.terminal.say("stopped; the same command resumes")
+            self.terminal.failure("stopped; the same command resumes")
             code = 1
         raise SystemExit(code)
 

@@ -26,6 +26,7 @@ from rowferry.stores.port import Exists, Store
 OUTBOX = "outbox/"
 # What reading a cut or changed file comes to. isal's stub declares an instance where the class is.
 _DAMAGED: tuple[type[Exception], ...] = (OSError, EOFError, cast(type[Exception], igzip_lib.IsalError), orjson.JSONDecodeError)
+_NO_PLAN: tuple[type[Exception], ...] = (*_DAMAGED, KeyError, TypeError)
 _READ_BYTES = 1 << 18
 Op = Literal["upsert", "remove"]
 
@@ -116,7 +117,7 @@ class Chunk:
         self._lines = io.BufferedReader(igzip.GzipFile(fileobj=self._stream, mode="rb"), _READ_BYTES)
         try:
             self.plan = Plan.from_dict(orjson.loads(self._lines.readline())["plan"])
-        except (*_DAMAGED, KeyError, TypeError):
+        except _NO_PLAN:
             raise DamagedState(key) from None
         self._decoders = [(index, decode) for index, (_, kind) in enumerate(self.plan.columns) if (decode := values.decoder(kind))]
 

@@ -83,6 +83,8 @@ def _naming(name: str, get: Getter) -> Getter:
             return get(row)
         except ValueError as error:
             raise RowRejected("bad_value", f"the field {name}: {error}") from None
+        except OverflowError:
+            raise RowRejected("bad_value", f"the field {name}: a number or time within the usual range was expected") from None
 
     return named
 
@@ -105,14 +107,17 @@ def _getter(field: Field, position: Mapping[str, int]) -> Getter:
 
 def _put(target: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     if not path:
-        if isinstance(value, dict):
-            target.update(value)
+        if not isinstance(value, dict):
+            raise ValueError("it holds a plain value, and other columns nest below it")
+        target.update(value)
         return
     for name in path[:-1]:
         below = target.setdefault(name, {})
         if not isinstance(below, dict):
             raise ValueError(f"{NESTING.join(path)} nests below a name that holds a plain value")
         target = below
+    if isinstance(target.get(path[-1]), dict) and not isinstance(value, dict):
+        raise ValueError(f"{NESTING.join(path)} holds a plain value, and other columns nest below it")
     target[path[-1]] = value
 
 

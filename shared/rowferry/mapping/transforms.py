@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 Transform = Callable[[Any], Any]
+_MOST_DIGITS = 400  # before or behind the point: more than a float or any warehouse's number can have
 
 # Country calling codes that `e164: XX` can put before a national number. From ITU E.164 (list of 2016-11-15).
 _CALLING_CODES = {
@@ -149,25 +150,28 @@ def _json(value: Any) -> Any:
 
 
 def _integer(value: Any) -> int:
-    try:
-        number = Decimal(_text(value).strip())
-        if number == number.to_integral_value():
-            return int(number)
-    except (InvalidOperation, ValueError, OverflowError):
-        pass
-    raise ValueError("a whole number was expected")
+    number = _decimal(value)
+    if number is None or number != number.to_integral_value():
+        raise ValueError("a whole number was expected")
+    return int(number)
 
 
 def _number(value: Any) -> int | float | Decimal:
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         return value
+    number = _decimal(value)
+    if number is None:
+        raise ValueError("a number was expected, of a usual size")
+    return int(number) if number == number.to_integral_value() and "." not in str(value) else number
+
+
+def _decimal(value: Any) -> Decimal | None:
+    """The number in a text; None when there is none, or one that would take gigabytes to write out (`1e999999999`)."""
     try:
         number = Decimal(_text(value).strip())
     except InvalidOperation:
-        raise ValueError("a number was expected") from None
-    if not number.is_finite():
-        raise ValueError("a finite number was expected")
-    return int(number) if number == number.to_integral_value() and "." not in str(value) else number
+        return None
+    return number if number.is_finite() and abs(number.adjusted()) <= _MOST_DIGITS else None
 
 
 def _boolean(value: Any) -> bool:
