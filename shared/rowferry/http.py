@@ -7,6 +7,7 @@ A thread a request costs a quarter of the CPU of httpx's async client here (meas
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
@@ -51,11 +52,13 @@ class HttpClient:
     def send(self, request: Request, timeout_seconds: float, into: IO[bytes] | None = None) -> Response:
         """The answer, whatever its status. Raises `NoAnswer` when there is none or it breaks off.
 
-        With `into`, the body of a 2xx goes there, however long it is, and the answer itself has none.
+        The answer has to be whole in `timeout_seconds`, give or take a read that is under way. With `into`, the
+        body of a 2xx goes there, however long it is and takes, and the answer itself has none.
         """
+        until = time.monotonic() + timeout_seconds
         try:
             with self._connection() as connection, closing(connection.send(_prepared(request, timeout_seconds), stream=True)) as response:
-                body = self._read(response) if into is None or not response.is_success else _copy(response, into)
+                body = self._read(response, until) if into is None or not response.is_success else _copy(response, into)
                 return Response(response.status_code, body, {name.lower(): value for name, value in response.headers.items()})
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise NoAnswer(f"{request.place} can't be reached ({type(error).__name__})", maybe_applied=False) from None
@@ -82,9 +85,11 @@ class HttpClient:
             else:
                 client.close()
 
-    def _read(self, response: httpx.Response) -> bytes:
+    def _read(self, response: httpx.Response, until: float) -> bytes:
         parts, size = [], 0
         for part in response.iter_bytes():
+            if time.monotonic() > until:  # httpx bounds each read: an answer that trickles in would hold its thread for ever
+                raise httpx.ReadTimeout("the answer came too slowly", request=response.request)
             parts.append(part)
             size += len(part)
             if size > self._body_bytes:
