@@ -442,10 +442,14 @@ def test_an_iterator_left_early_does_not_stand_in_the_way(warehouse: Warehouse, 
 
 def test_snapshot_rows_are_a_window_in_order(warehouse: Warehouse, raw: str) -> None:
     """Positions are inclusive, columns come in the order asked for, TIMESTAMPs are aware."""
-    sql = "SELECT n AS rowferry_position, CAST(n AS STRING) AS id, TIMESTAMP_SECONDS(n) AS seen FROM UNNEST(GENERATE_ARRAY(0, 99)) AS n"
+    sql = (
+        "SELECT n AS rowferry_position, CAST(n AS STRING) AS id, TIMESTAMP_SECONDS(n) AS seen,"
+        " IF(n = 12, NULL, CAST(-0.5 * n AS NUMERIC)) AS money FROM UNNEST(GENERATE_ARRAY(0, 99)) AS n"
+    )
     warehouse.create_as(f"{raw}.run", sql, job=f"{raw} run", cluster_by=("rowferry_position",))
-    found = list(warehouse.snapshot_rows(f"{raw}.run", ["seen", "id"], 10, 12))
-    assert found == [(datetime.fromtimestamp(n, UTC), str(n)) for n in (10, 11, 12)]
+    found = list(warehouse.snapshot_rows(f"{raw}.run", ["seen", "id", "money"], 10, 12))
+    money = [Decimal("-5"), Decimal("-5.5"), None]
+    assert found == [(datetime.fromtimestamp(n, UTC), str(n), money[n - 10]) for n in (10, 11, 12)]
     assert len(list(warehouse.snapshot_rows(f"{raw}.run", ["id"], 90, 500))) == 10
 
 

@@ -13,6 +13,7 @@ from rowferry.warehouse.duckdb import DuckDbWarehouse
 from rowferry.warehouse.port import Params
 from support.zetasql import Oracle, Refused
 
+_DML = re.compile(r"(?:\s|--[^\n]*\n)*(INSERT|UPDATE|DELETE|MERGE|TRUNCATE)\b", re.IGNORECASE)
 _TABLE = re.compile(r"`(\w+\.[\w-]+)`")
 
 
@@ -46,9 +47,11 @@ class JudgedWarehouse(DuckDbWarehouse):
         super().create_as(table, sql, params, **named)
 
     def apply(self, statements: Sequence[str], params: Params | None = None, *, once: str) -> bool:
-        """Judge all, then run."""
+        """Judge all, then run. A transaction of BigQuery's takes no DDL."""
         for statement in statements:
             self.judge(statement, params)
+            if not _DML.match(statement):
+                raise NotBigQuery(f"BigQuery takes only INSERT, UPDATE, DELETE, MERGE and TRUNCATE in a transaction:\n{statement}")
         return super().apply(statements, params, once=once)
 
     def replace_view(self, view: str, sql: str) -> None:

@@ -313,6 +313,11 @@ def _fetch(cursor: Connection, kinds: Sequence[ColumnType]) -> Iterator[tuple[An
 
 
 def _cheap(name: str, kind: ColumnType) -> str:
-    """A TIMESTAMP leaves as UTC without a zone, which the driver reads twelve times as fast; `read_rows` puts UTC back."""
+    """The column in the form that the driver hands out fastest; `read_rows` makes the port's value of it.
+
+    A TIMESTAMP leaves as UTC without a zone (12 times as fast), a NUMERIC as text (twice as fast).
+    """
     column = quote_identifier(name)
+    if kind.kind in ("NUMERIC", "BIGNUMERIC"):
+        return f"rowferry_text({column})"
     return f"timezone('UTC', {column})" if kind.kind == "TIMESTAMP" else column

@@ -41,13 +41,13 @@ def _slow_line(row: Mapping[str, Any], number: int) -> bytes:
 
 def _writer(kind: ColumnType) -> Write | None:
     """What a value needs before JSON can hold it; None where JSON holds it as it is."""
-    if not kind.holds("BYTES", "FLOAT64"):
+    if not kind.holds("BYTES", "FLOAT64", "INT64"):
         return None
     if kind.element is not None:
         return _array(_writer(kind.element))
     if kind.kind == "STRUCT":
         return _struct({name: write for name, part in kind.fields if (write := _writer(part))})
-    return _base64 if kind.kind == "BYTES" else _float
+    return _SIMPLE[kind.kind]
 
 
 def _array(write: Write | None) -> Write:
@@ -64,3 +64,12 @@ def _base64(value: bytes) -> str:
 
 def _float(value: float) -> float | str:
     return value if value - value == 0 else str(value)  # JSON has neither NaN nor infinity
+
+
+def _whole(value: int) -> int | str:
+    """BigQuery wants whole numbers that a double can't hold as text (cloud.google.com/bigquery/docs/loading-data-cloud-storage-json)."""
+    return value if -_EXACT <= value <= _EXACT else str(value)
+
+
+_EXACT = 2**53
+_SIMPLE: dict[str, Write] = {"BYTES": _base64, "FLOAT64": _float, "INT64": _whole}

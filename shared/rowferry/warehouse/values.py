@@ -62,12 +62,14 @@ def _struct_reader(turned: Mapping[str, Reader]) -> Reader | None:
     return struct
 
 
-def _numeric(value: Decimal | None) -> Decimal | None:
-    """Without the zeros that the column's fixed scale puts behind, as BigQuery answers."""
+def _numeric(value: Decimal | str | None) -> Decimal | None:
+    """Without the zeros that a column's fixed scale puts behind, as BigQuery answers."""
     if value is None:
         return None
+    if isinstance(value, str):
+        return Decimal(value)
     short = value.normalize(_ALL_DIGITS)
-    return short if short.as_tuple().exponent <= 0 else short.quantize(_ONE, context=_ALL_DIGITS)  # type: ignore[operator]  # NaN can't be stored
+    return short.quantize(_ONE, context=_ALL_DIGITS) if short == short.to_integral_value() else short
 
 
 def _timestamp(value: datetime | None) -> datetime | None:
