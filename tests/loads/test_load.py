@@ -172,6 +172,25 @@ def test_corrected_rows_take_the_place_of_the_rejected_ones(tmp_path: Path) -> N
         assert found.load("crm/a.csv.corrected.csv").status == "skipped"
 
 
+def test_corrected_rows_are_read_as_we_wrote_them(tmp_path: Path) -> None:
+    """The feed's files may have no header, another delimiter and encoding: what a person corrects is plain CSV."""
+    columns = {"customer_id": "STRING", "orders": "INT64"}
+    found = Bench(tmp_path, {"crm": CRM | {"columns": columns, "header": False, "delimiter": ";", "encoding": "cp1252", "skip_lines": 1}})
+    found.load("crm/a.csv", "a report\n€1;one\n€2;2\n".encode("cp1252"))
+    (kept,) = [each.key for each in found.state.list("quarantine/")]
+    text = found.state.read(kept)[0].decode()
+    assert found.load("crm/a.csv.corrected.csv", text.replace('"one"', '"1"')).status == "loaded"
+    assert found.table("crm.customers", "customer_id", "orders") == [("€1", 1), ("€2", 2)]
+
+
+def test_a_name_that_lacks_what_the_table_is_called_by_is_told(tmp_path: Path) -> None:
+    """A file loaded by name of its feed may bear any name; without {event} there is no table for it."""
+    found = bench(tmp_path)
+    found.put("elsewhere.csv", "ts\n20240101000000\n")
+    result = found.loader.load("elsewhere.csv", feed="clevertap")
+    assert (result.status, result.code) == ("failed", "no_part")
+
+
 def test_columns_that_are_missing_are_null_and_new_ones_follow_the_contract(tmp_path: Path) -> None:
     """`add` keeps them as text, `ignore` leaves them out, `reject` puts the file into quarantine."""
     content = "customer_id,colour\n1,red\n"

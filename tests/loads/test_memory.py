@@ -30,7 +30,7 @@ def json_array(count: int) -> str:
 
 @pytest.mark.parametrize("write", [csv_rows, bad_rows, json_rows, json_array])
 def test_our_own_memory_does_not_grow_with_the_file(tmp_path: Path, write: Callable[[int], str]) -> None:
-    """Five times the rows, the same memory but for buffers that fill: clean or all rejected, read by the engine or by us. (DuckDB has its limit.)"""
+    """Five times the rows, the same memory but for buffers that fill: clean or rejected, read by the engine or by us."""
     peaks = []
     for count in (12_000, 60_000):
         found = Bench(tmp_path / str(count), FEEDS)

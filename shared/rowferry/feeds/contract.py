@@ -75,6 +75,11 @@ def table_name(template: str, parts: Mapping[str, Part]) -> str:
     return _PART.sub(lambda found: _in_table(parts[found[1]]), template)
 
 
+def missing_parts(match: Match) -> list[str]:
+    """The parts that the table's name needs and the file's name does not say."""
+    return [name for name in _PART.findall(match.feed.table) if name not in match.parts]
+
+
 def _in_table(part: Part) -> str:
     if isinstance(part, datetime):
         return part.strftime("%Y%m%d%H" if part.minute == part.second == 0 else "%Y%m%d%H%M%S")

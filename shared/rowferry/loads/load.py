@@ -23,13 +23,13 @@ from datetime import datetime
 
 from rowferry.clock import Clock, SystemClock
 from rowferry.errors import FileRejected, TryLater, UsageError
-from rowferry.feeds.contract import read_contract
+from rowferry.feeds.contract import missing_parts, read_contract
 from rowferry.feeds.routing import Ambiguous, Match, Skipped, explain, match, route, upload
 from rowferry.loads.fileload import FileLoad
 from rowferry.loads.ledger import Entry, Ledger
 from rowferry.loads.limits import DEFAULT_LIMITS, FileLimits
 from rowferry.loads.plan import DEFAULT_WINDOW, WindowLimits, group_files, window_ends
-from rowferry.loads.quarantine import Quarantine, corrects
+from rowferry.loads.quarantine import AS_WE_WRITE, Quarantine, corrects
 from rowferry.loads.result import LoadResult
 from rowferry.loads.staging import Staging
 from rowferry.loads.views import SUFFIX, refresh_latest
@@ -154,7 +154,9 @@ class Loader:
         else:
             raise UsageError(f"there is no feed {feed!r}; known are {', '.join(self._feeds) or 'none'}")
         if isinstance(found, Match):
-            return found
+            lacking = missing_parts(found)
+            reason = f"its name does not say {{{lacking[0]}}}, which the table's name needs" if lacking else None
+            return LoadResult(key, found.name, "failed", reason=reason, code="no_part") if reason else found
         if isinstance(found, Skipped):
             return LoadResult(key, found.name or None, "skipped", reason=found.reason)
         code = "two_feeds" if isinstance(found, Ambiguous) else "no_feed"
@@ -226,6 +228,8 @@ class Loader:
     def _file_load(self, object: Object, matched: Match, entries: list[Entry], attempt: int) -> FileLoad:
         contract = read_contract(matched)
         file = corrects(object.key) or object.key
+        if file != object.key:
+            contract = replace(contract, settings=contract.settings.model_copy(update=AS_WE_WRITE))
         file_id = _hash(self._store.url, object.key, object.version)
         settings_id = contract_id(matched)
         staging = Staging(

@@ -26,6 +26,8 @@ FOLDER = "quarantine"
 CORRECTED = ".corrected.csv"
 LINE_NAME = "rowferry_line"
 REASON_NAME = "rowferry_reason"
+# How `….rejected.csv` is written, and so how a corrected one is read, whatever the feed's own files are.
+AS_WE_WRITE = {"format": "csv", "delimiter": ",", "quote": '"', "encoding": "utf-8", "header": True, "skip_lines": 0}
 
 
 class Quarantine:
