@@ -75,6 +75,18 @@ def test_a_backfill_that_failed_is_resumed_by_its_repeat_alone(shop: Shop, twin:
     assert len(twin.events) == 2
 
 
+def test_a_run_that_failed_half_way_tells_how_far_it_got(shop: Shop, twin: BrazeTwin) -> None:
+    """What the vendor has taken counts as delivered at once, though its chunk is not done; the repeat sends the rest."""
+    shop.fill(300)
+    twin.faults.append(Fault(response=UNAUTHORIZED.response, when=lambda call: b'"u99"' in call.body))
+    failed = sync(shop)
+    assert failed.status == "failed"
+    assert failed.delivered == len(twin.profiles) > 0
+    assert (failed.delivered + failed.pending, failed.requests) == (300, twin.requests)
+    again = sync(shop)
+    assert (again.run, again.delivered, again.requests) == (failed.run, 300, twin.requests)
+
+
 def test_a_statement_that_fails_half_way_can_be_mended(shop: Shop) -> None:
     """A value that breaks the model fails the run with a reason; the statement that follows is the mended one."""
     shop.settings["syncs"]["customers"]["model"] = {"sql": "SELECT * REPLACE (CAST(tier AS INT64) AS tier) FROM crm.customers"}

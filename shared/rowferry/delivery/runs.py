@@ -19,7 +19,8 @@ from typing import Any, Literal
 
 import orjson
 
-from rowferry.delivery.receipts import PREFIX, Receipts
+from rowferry.delivery.journal import Journal
+from rowferry.delivery.receipts import PREFIX, Receipts, Tally
 from rowferry.stores.documents import read_json
 from rowferry.stores.port import Conflict, Exists, NotFound, Store
 
@@ -144,8 +145,15 @@ class Run:
         for found in self._store.list(f"{PREFIX}{self.sync}/{self.run}/"):
             yield Receipts.read(self._store.read(found.key)[0], found.key)
 
+    def journals(self) -> Iterator[Tally]:
+        """How far the chunks without receipts have got."""
+        own = f"{self.sync}/{self.run}/"
+        settled = {found.key.removeprefix(PREFIX).removesuffix(".json") for found in self._store.list(f"{PREFIX}{own}")}
+        begun = {found.key.removeprefix("journal/").rpartition("/")[0] for found in self._store.list(f"journal/{own}")}
+        return (Journal(self._store, stem).tally for stem in sorted(begun - settled))
+
     def result(self) -> RunResult:
-        """How the run stands, from what is written down. Reads the receipts of an open run."""
+        """How the run stands, from what is written down. Reads the receipts and journals of an open run."""
         closed = self.read("closed")
         if closed is not None:
             return RunResult(**{**closed, "rejections": tuple(closed["rejections"])})
@@ -163,6 +171,8 @@ class Run:
                 pending=counts.get("pending", 0), rejections=tuple((refused or {}).get("rejections", ())),
             )  # fmt: skip
         tally = Totals.of(self.receipts())
+        for under_way in self.journals():
+            tally.take_in(under_way)
         return RunResult(
             run=self.run,
             sync=self.sync,
@@ -190,6 +200,14 @@ class Totals:
     requests: int = 0
     resent: int = 0
     rejections: list[dict[str, Any]] = field(default_factory=list)
+
+    def take_in(self, tally: Tally) -> None:
+        """Count a chunk that is under way; its rejected rows are shown when its receipts name them."""
+        delivered, rejected = tally.counts()
+        self.delivered += delivered
+        self.rejected += rejected
+        self.requests += tally.requests
+        self.resent += tally.resent
 
     @classmethod
     def of(cls, receipts: Iterator[Receipts]) -> Totals:
