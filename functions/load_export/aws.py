@@ -16,7 +16,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 def load(record: SQSRecord) -> None:
     with edge.call() as app:
-        edge.each(edge.keys_of_message(record.body, app.exports), lambda key: edge.after_load(app.load_export(key)))
+        edge.each(edge.keys_of_message(record.body, app.exports), lambda key: edge.after_load(app.load_arrived(key)))
         app.start_wanted()
 
 

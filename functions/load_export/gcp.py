@@ -10,5 +10,5 @@ from rowferry import edge
 def load_export(event: CloudEvent) -> None:
     with edge.call() as app:
         for key in edge.keys_of_event(event.data, app.exports):
-            edge.after_load(app.load_export(key))
+            edge.after_load(app.load_arrived(key))
         app.start_wanted()

@@ -116,13 +116,24 @@ class App(Parts):
         """Load one object of the exports store; see `loads.load.Loader.load`."""
         return self._after_load(self.loader.load(key, feed))
 
+    def load_arrived(self, key: str) -> LoadResult:
+        """Load an object that an event tells of. A small file whose feed has a `window` is left for the sweep,
+        which loads it together with those that come meanwhile."""
+        from rowferry.loads.result import LoadResult
+
+        until = self.loader.waits_until(key)
+        if until is not None:
+            return LoadResult(key, None, "skipped", reason=f"it waits for others of its window, until {until:%H:%M:%S} UTC")
+        return self.load_export(key)
+
     def load_missed(self, older_than: timedelta = timedelta()) -> list[LoadResult]:
         """Load every object that the ledger does not know and that has been there so long."""
         from rowferry.loads.sweep import Missed, missed
 
-        before = self.clock.now() - older_than
-        found = list(missed(self.exports, self.loader.ledger, self.feeds, before))
-        return [self.load_export(file.key) for file in found if isinstance(file, Missed)]
+        now = self.clock.now()
+        found = list(missed(self.exports, self.loader.ledger, self.feeds, now - older_than, now))
+        keys = [file.key for file in found if isinstance(file, Missed)]
+        return [self._after_load(result) for result in self.loader.load_many(keys)]
 
     def wanted_syncs(self) -> list[str]:
         """Syncs with `after` for which files have been loaded since their latest run began."""
