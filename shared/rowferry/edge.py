@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from rowferry.loads.result import LoadResult
     from rowferry.pulls.puller import Pulled
 
-_NEVER_BY_ITSELF = ("no_feed", "two_feeds", "no_part")
 _LEEWAY_SECONDS = 10.0  # between our own end of work and the platform's
 log = logging.getLogger("rowferry")
 
@@ -83,15 +82,11 @@ def seconds_left(milliseconds: float) -> float:
 
 
 def after_load(result: LoadResult) -> None:
-    """A file that was loaded, skipped or put into quarantine is done with, and so is one that no feed takes: its
-    settings must change first. Anything else is tried again."""
+    """A file that was loaded, skipped or put into quarantine is done with. Anything else is tried again, also one
+    that no feed takes: it ends among the dead letters, where an alarm tells of it."""
     log.info("%s: %s, %d rows, %d rejected", result.file, result.status, result.rows, result.rejected_rows)
-    if result.status != "failed":
-        return
-    if result.code in _NEVER_BY_ITSELF:
-        log.warning("%s was not loaded: %s", result.file, result.reason)
-        return
-    raise TryLater(f"{result.file} was not loaded: {result.reason}")
+    if result.status == "failed":
+        raise TryLater(f"{result.file} was not loaded: {result.reason}")
 
 
 def after_pull(name: str, windows: Iterable[Pulled]) -> None:
