@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -52,6 +53,13 @@ def say(text: str) -> None:
     """A remark, on stderr."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+def timed(work: Callable[[], object]) -> float:
+    """How many seconds it takes."""
+    started_at = time.perf_counter()
+    work()
+    return time.perf_counter() - started_at
 
 
 def alternating(works: Mapping[str, Callable[[], float]], rounds: int = ROUNDS) -> dict[str, float]:

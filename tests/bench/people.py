@@ -34,8 +34,7 @@ def users(count: int) -> Iterator[list[str]]:
 
 def write_csv(path: Path, count: int) -> Path:
     """A CSV file of them, gzipped where its name says so."""
-    opened = gzip.open(path, "wt", newline="", compresslevel=1) if path.suffix == ".gz" else path.open("w", newline="")
-    with opened as file:
+    with gzip.open(path, "wt", newline="", compresslevel=1) if path.suffix == ".gz" else path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(users(count))

@@ -1,21 +1,20 @@
-"""Ways to bring users to the vendor: our delivery, a plain threaded sender, and bodies that were built before."""
+"""Ways to bring users to the vendor: our delivery, a plain sender with joins, and bodies that were built before."""
 
 from __future__ import annotations
 
 import csv
 import json
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import batched
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import orjson
 import requests
 
-from bench.people import users
+from bench.people import COLUMNS, users, write_chunks
 from rowferry.clock import SystemClock
 from rowferry.delivery.account import Account
 from rowferry.delivery.deliver import deliver_chunk
@@ -23,6 +22,93 @@ from rowferry.delivery.pace import Pacer
 from rowferry.destinations.braze import DESTINATION, BrazeSettings
 from rowferry.http import HttpClient
 from rowferry.owner import Owner
+from rowferry.settings.base import Secret
 from rowferry.stores.folder import FolderStore
 from rowferry.wire import Request
-from support.chunks import put_chunk  # noqa: F401
+
+BATCH_ROWS = 75
+PLAIN_THREADS = 20
+_KEY = "a-made-up-key"
+
+
+class Delivery:
+    """Our engine over chunks that lie in an outbox, as a worker in the cloud finds them."""
+
+    def __init__(self, url: str, rows: int, in_flight: int) -> None:
+        self._url, self._rows, self._in_flight = url, rows, in_flight
+
+    def rows_per_second(self) -> float:
+        """Deliver all of it to its receipts, in a folder of its own."""
+        with tempfile.TemporaryDirectory() as folder:
+            store = FolderStore(Path(folder))
+            keys = write_chunks(store, self._rows)
+            started_at = time.perf_counter()
+            deliver_all(store, keys, self._url, self._in_flight)
+            return self._rows / (time.perf_counter() - started_at)
+
+
+def deliver_all(store: FolderStore, keys: Iterable[str], url: str, in_flight: int) -> None:
+    """Bring chunks to their receipts, one after the other, as one worker does."""
+    account = account_of(url, in_flight)
+    for key in keys:
+        found = deliver_chunk(key, store=store, account_of=lambda _name: account, clock=SystemClock(), owner=Owner.anonymous())
+        assert found.status == "settled", found
+    account.client.close()
+
+
+def account_of(url: str, in_flight: int) -> Account:
+    """An account with the pace that Braze's own rate allows."""
+    settings = BrazeSettings(vendor="braze", base_url=url, api_key=Secret("env:BENCH_KEY", _KEY), in_flight=in_flight)
+    pace = DESTINATION.pace(settings)
+    return Account("braze", DESTINATION, settings, HttpClient(in_flight), Pacer(pace.per_second, SystemClock()), in_flight)
+
+
+def plain_sender(url: str, file: Path) -> float:
+    """Rows per second of a sender as most people write it, in the shape of Braze's own importer of CSV files:
+    read the file, build twenty requests, send them from twenty threads, wait for all of them, read on."""
+    session = requests.Session()
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=PLAIN_THREADS))
+    headers = {"authorization": f"Bearer {_KEY}", "content-type": "application/json"}
+
+    def post(group: list[dict[str, Any]]) -> int:
+        answer = session.post(f"{url}/users/track", data=json.dumps({"attributes": group}), headers=headers, timeout=60)
+        return len(group) if answer.status_code == 201 else 0
+
+    started_at, sent = time.perf_counter(), 0
+    with file.open(newline="") as lines, ThreadPoolExecutor(PLAIN_THREADS) as threads:
+        rows = _typed(csv.DictReader(lines))
+        while groups := [group for _ in range(PLAIN_THREADS) if (group := list(islice(rows, BATCH_ROWS)))]:
+            sent += sum(threads.map(post, groups))
+    return sent / (time.perf_counter() - started_at)
+
+
+def _typed(rows: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        user: dict[str, Any] = {name: value for name, value in row.items() if value != ""}
+        user["lifetime_value"] = float(user["lifetime_value"])
+        yield user
+
+
+class Prebuilt:
+    """Bodies that were built before, through our HTTP client: what the client and the vendor allow at most."""
+
+    def __init__(self, url: str, rows: int, in_flight: int) -> None:
+        group = [dict(zip(COLUMNS, user, strict=True)) | {"lifetime_value": 12.25} for user in users(BATCH_ROWS)]
+        headers = {"authorization": f"Bearer {_KEY}", "content-type": "application/json"}
+        self._request = Request("POST", f"{url}/users/track", json.dumps({"attributes": group}).encode(), headers)
+        self._requests, self._in_flight = -(-rows // BATCH_ROWS), in_flight
+
+    def rows_per_second(self) -> float:
+        """Send them, as many in flight as asked for."""
+        client = HttpClient(self._in_flight)
+
+        def send(_number: int) -> None:
+            assert client.send(self._request, 60).status == 201
+
+        with ThreadPoolExecutor(self._in_flight) as threads:
+            started_at = time.perf_counter()
+            for _ in threads.map(send, range(self._requests)):
+                pass
+            seconds = time.perf_counter() - started_at
+        client.close()
+        return self._requests * BATCH_ROWS / seconds
