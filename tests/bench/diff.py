@@ -16,6 +16,7 @@ from rowferry.settings.file import read_settings
 from rowferry.syncs import start, tables
 from rowferry.syncs.counts import Counts
 from rowferry.syncs.outline import Outline
+from rowferry.warehouse.port import Param
 from rowferry.warehouse.statements import render, split
 
 KEYS = 5_000_000
@@ -66,7 +67,7 @@ def _remember(app: App) -> None:
     names = {"run_table": app.warehouse.quote(outline.run_table), "rejected": app.warehouse.quote(rejected)}
     state = app.warehouse.quote(str(outline.state_table))
     script = render("commit_delivered", state=state, state_columns=list(outline.state_columns), removes=False, **names)
-    app.warehouse.apply(split(script), once="remember")
+    app.warehouse.apply(split(script), {"run": Param("STRING", "first")}, once="remember")
     app.warehouse.drop(outline.run_table)
     app.release()
 
