@@ -1,4 +1,4 @@
-"""CSV.gz of a million events → a typed table of the embedded warehouse, against merely reading the file, and against dlt."""
+"""Files of a million events → a typed table of the embedded warehouse, against merely reading the file, and against dlt."""
 
 from __future__ import annotations
 
@@ -9,53 +9,78 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import duckdb
+import fastavro
 import yaml
 
 from bench.measure import Result, alternating, say, timed
 from bench.shop import run_seconds
-from bench.vendor import ENVIRONMENT, ROOT
+from bench.vendor import ROOT
 
 ROWS = 1_000_000
-DLT_ROWS = 100_000  # a rate needs no million, which would take it minutes and gigabytes
-DLT = ROOT / "build" / "dlt"
+DLT_ROWS = 50_000  # a rate needs no million, which would take it many minutes and gigabytes
+FORMATS = ("csv.gz", "parquet", "avro")
 COLUMNS = {"event_id": "STRING", "at": "TIMESTAMP", "amount": "NUMERIC", "items": "INT64", "country": "STRING", "vip": "BOOL"}
-_DLT = Path(__file__).with_name("with_dlt.py")
+_EVENTS = """
+SELECT format('event-{{:08d}}', n) AS event_id, TIMESTAMPTZ '2026-01-01' + n * INTERVAL 1 SECOND AS at,
+  ((n % 997) + 0.25)::DECIMAL(18, 2) AS amount, n % 7 AS items, substr('CHDEIN', 1 + 2 * (n % 3)::INTEGER, 2) AS country, n % 2 = 0 AS vip
+FROM range({rows}) t(n)
+"""
+_AVRO = {
+    "type": "record",
+    "name": "event",
+    "fields": [
+        {"name": "event_id", "type": "string"},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+        {"name": "amount", "type": {"type": "bytes", "logicalType": "decimal", "precision": 18, "scale": 2}},
+        {"name": "items", "type": "long"},
+        {"name": "country", "type": "string"},
+        {"name": "vip", "type": "boolean"},
+    ],
+}
+_DLT = ROOT / "build" / "dlt"
+_WITH_DLT = Path(__file__).with_name("with_dlt.py")
 
 
 def results() -> Iterator[Result]:
-    """Types, ledger, checks and all."""
+    """Types, ledger, checks and all: the command as a person types it."""
+    python = _dlt_python()
     with tempfile.TemporaryDirectory() as folder:
-        file, short = _write_events(Path(folder) / "events.csv.gz", ROWS), _write_events(Path(folder) / "short.csv.gz", DLT_ROWS)
-        works = {"ours": lambda: ROWS / _load_seconds(file), "csv": lambda: ROWS / timed(lambda: _merely_read(file))}
-        python = _dlt_python()
-        if python is not None:
-            works["dlt"] = lambda: DLT_ROWS / run_seconds([str(python), str(_DLT), str(short)])
-        found = alternating(works)
-    work = f"rowferry load, csv.gz of {ROWS:,} events → typed table"
-    yield Result(work, found["ours"], "Python's csv module merely reading it", found["csv"], "rows/s")
-    if "dlt" in found:
-        yield Result(work, found["ours"], f"dlt, csv.gz of {DLT_ROWS:,} → DuckDB", found["dlt"], "rows/s", ">= 5.0")
+        for form in FORMATS:
+            file, short = _write(Path(folder) / f"events.{form}", ROWS), _write(Path(folder) / f"short.{form}", DLT_ROWS)
+            works: dict[str, Callable[[], float]] = {"ours": partial(_loaded_per_second, file)}
+            if form == "csv.gz":
+                works["csv"] = partial(_read_per_second, file)
+            if python is not None:
+                works["dlt"] = partial(_with_dlt_per_second, python, short)
+            found = alternating(works)
+            work = f"rowferry load, {form} of {ROWS:,} events → typed table"
+            if "csv" in found:
+                yield Result(work, found["ours"], "Python's csv module merely reading it", found["csv"], "rows/s")
+            if "dlt" in found:
+                yield Result(work, found["ours"], f"dlt, {form} of {DLT_ROWS:,} → DuckDB", found["dlt"], "rows/s", ">= 5.0")
 
 
-def _write_events(path: Path, rows: int) -> Path:
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    with gzip.open(path, "wt", newline="", compresslevel=1) as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for n in range(rows):
-            at = (start + timedelta(seconds=n)).isoformat()
-            writer.writerow((f"event-{n:08d}", at, f"{n % 997}.25", n % 7, ("CH", "DE", "IN")[n % 3], ("true", "false")[n % 2]))
+def _write(path: Path, rows: int) -> Path:
+    events = _EVENTS.format(rows=rows)
+    if path.suffix == ".avro":
+        with path.open("wb") as file, duckdb.connect() as connection:
+            found = connection.execute(events)
+            records = (dict(zip(COLUMNS, row, strict=True)) for some in iter(lambda: found.fetchmany(10_000), []) for row in some)
+            fastavro.writer(file, _AVRO, records, codec="deflate")
+    else:
+        options = "FORMAT parquet" if path.suffix == ".parquet" else "FORMAT csv, HEADER, COMPRESSION gzip"
+        with duckdb.connect() as connection:
+            connection.execute(f"COPY ({events}) TO '{path}' ({options})")
     return path
 
 
-def _load_seconds(file: Path) -> float:
-    """The command as a person types it, in a folder of its own."""
+def _loaded_per_second(file: Path) -> float:
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
         settings = {
             "rowferry": 1,
             "warehouse": {"engine": "duckdb", "path": "warehouse.duckdb"},
@@ -63,28 +88,36 @@ def _load_seconds(file: Path) -> float:
             "exports": "exports",
             "feeds": {"events": {"path": "events/", "table": "raw.events", "columns": COLUMNS}},
         }
-        (folder / "rowferry.yaml").write_text(yaml.safe_dump(settings))
+        (Path(place) / "rowferry.yaml").write_text(yaml.safe_dump(settings))
         command = [sys.executable, "-m", "rowferry.cli", "load", str(file), "--feed", "events", "--config", place]
-        return run_seconds(command)
+        return ROWS / run_seconds(command)
 
 
-def _merely_read(file: Path) -> None:
-    with gzip.open(file, "rt", newline="") as lines:
-        deque(csv.reader(lines), maxlen=0)
+def _read_per_second(file: Path) -> float:
+    def read() -> None:
+        with gzip.open(file, "rt", newline="") as lines:
+            deque(csv.reader(lines), maxlen=0)
+
+    return ROWS / timed(read)
+
+
+def _with_dlt_per_second(python: Path, file: Path) -> float:
+    done = subprocess.run([str(python), str(_WITH_DLT), str(file)], check=True, capture_output=True)
+    return DLT_ROWS / float(json.loads(done.stdout.splitlines()[-1]))
 
 
 def _dlt_python() -> Path | None:
     """The interpreter of a place of dlt's own, made once; None where it can't be had."""
-    python = DLT / "bin" / "python"
+    python = _DLT / "bin" / "python"
+    uv = [sys.executable, "-m", "uv"]
     try:
         if not python.exists():
             say("… installing dlt into build/dlt")
-            uv = [sys.executable, "-m", "uv"]
-            subprocess.run([*uv, "venv", "-q", "--python", sys.executable, str(DLT)], check=True, capture_output=True)
-            wanted = ["dlt[duckdb]", "pyarrow"]
+            subprocess.run([*uv, "venv", "-q", "--python", sys.executable, str(_DLT)], check=True, capture_output=True)
+        if subprocess.run([str(python), "-c", "import dlt, duckdb, fastavro, pyarrow"], check=False, capture_output=True).returncode != 0:
+            wanted = ["dlt[duckdb]", "fastavro", "pyarrow"]
             subprocess.run([*uv, "pip", "install", "-q", "--python", str(python), *wanted], check=True, capture_output=True, timeout=600)
-        subprocess.run([str(python), "-c", "import dlt, duckdb"], check=True, capture_output=True, env=ENVIRONMENT)
     except (OSError, subprocess.SubprocessError) as error:
-        say(f"without dlt, which can't be installed here: {json.dumps(str(error)[:200])}")
+        say(f"without dlt, which can't be installed here: {str(error)[:200]}")
         return None
     return python
