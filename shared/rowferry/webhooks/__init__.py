@@ -7,7 +7,9 @@ import pkgutil
 
 from rowferry.webhooks.port import Scheme
 
-_NOT_SCHEMES = {"chargebee", "clevertap", "expressions", "hook", "payload", "port", "rate", "relay", "repeats", "routes", "signature"}
+_NOT_SCHEMES = {
+    "chargebee", "clevertap", "expressions", "hook", "paths", "payload", "port", "rate", "relay", "repeats", "routes", "signature",
+}  # fmt: skip
 
 
 def schemes() -> list[str]:

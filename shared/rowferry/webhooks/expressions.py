@@ -9,12 +9,14 @@ Each gives null for null, so that a field the sender left out is a field that is
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jmespath
-from jmespath import exceptions, functions
+from jmespath import exceptions, functions, visitor
 
 from rowferry import units
+from rowferry.webhooks.paths import is_true, plain_path
 
 _NULLABLE_TEXT: Any = {"types": ["string", "null"]}
 _NULLABLE_NUMBER: Any = {"types": ["number", "null"]}
@@ -42,7 +44,7 @@ class _Functions(functions.Functions):
         return units.major_units(amount, currency)
 
 
-_OPTIONS = jmespath.Options(custom_functions=_Functions())
+_INTERPRETER = visitor.TreeInterpreter(jmespath.Options(custom_functions=_Functions()))  # keeps nothing of what it interprets
 
 
 class Expression:
@@ -50,23 +52,23 @@ class Expression:
 
     def __init__(self, text: str) -> None:
         try:
-            self._compiled = jmespath.compile(text)
+            parsed = jmespath.compile(text).parsed
         except exceptions.JMESPathError as error:
             raise ValueError(f"not JMESPath: {' '.join(str(error).split())}") from None
-        _check(self._compiled.parsed)
+        _check(parsed)
+        self._find = plain_path(parsed) or partial(_INTERPRETER.visit, parsed)
         self.text = text
 
     def value(self, body: Any) -> Any:
         """What it finds in `body`; None also where a function meets a type that it does not take."""
         try:
-            return self._compiled.search(body, options=_OPTIONS)
+            return self._find(body)
         except (exceptions.JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError):
             return None
 
     def holds(self, body: Any) -> bool:
         """Whether it finds something that JMESPath counts as true: not false, null or empty. 0 is true."""
-        found = self.value(body)
-        return found is not None and found is not False and found not in ("", [], {})
+        return is_true(self.value(body))
 
 
 def _check(node: Any) -> None:

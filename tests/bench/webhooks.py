@@ -1,0 +1,143 @@
+"""Webhooks at `relay_webhook`, verified and stored before the answer, against a function that answers "ok" to anybody.
+
+Each server is the real functions-framework in a process of its own; so is the sender, and the stand-in of the store.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+from bench.measure import Result, alternating
+from bench.senders import SECRET
+from bench.vendor import ENVIRONMENT, ROOT
+
+CALLS = 2_000
+ROUNDS = 5
+_BARE = """
+import functions_framework
+
+@functions_framework.http
+def bare(request):
+    return "ok"
+"""
+_GCS = """
+import sys, time
+from pathlib import Path
+from support.gcs import GcsServer
+
+with GcsServer(Path(sys.argv[1])) as gcs:
+    gcs.make_bucket("state")
+    print(gcs.url, flush=True)
+    sys.stdin.read()
+"""
+_SETTINGS = """
+rowferry: 1
+warehouse: {{engine: bigquery, project: p, location: EU, dataset: d}}
+state: {state}
+destinations:
+  braze: {{vendor: braze, instance: EU-01, api_key: "env:BENCH_KEY"}}
+webhooks:
+  stripe:
+    verify: {{scheme: stripe, secret: "env:BENCH_SECRET"}}
+    routes:
+      - when: "type == 'invoice.paid'"
+        send: {{to: braze, action: event, map: {{external_id: data.object.customer, name: "'subscription_renewed'", time: created}}}}
+      - when: "type == 'customer.subscription.deleted'"
+        send:
+          to: braze
+          action: event
+          map:
+            external_id: data.object.metadata.user_id
+            name: "'subscription_ended'"
+            time: created
+            plan: data.object.items.data[0].price.lookup_key
+            amount: major_units(data.object.items.data[0].price.unit_amount, data.object.currency)
+            reason: data.object.cancellation_details.reason
+"""
+
+
+def results() -> Iterator[Result]:
+    """State in a folder, and in Cloud Storage's stand-in."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        (folder / "bare.py").write_text(_BARE)
+        storage = stack.enter_context(_gcs(folder / "buckets"))
+        numbers = count()
+        urls = {
+            "bare": stack.enter_context(_server("bare", folder / "bare.py", {})),
+            "folder": stack.enter_context(_relay(folder, f"file://{folder}/state", {})),
+            "gcs": stack.enter_context(_relay(folder, "gs://state/bench", {"STORAGE_EMULATOR_HOST": storage})),
+        }
+        works = {what: partial(_calls_per_second, url, numbers) for what, url in urls.items()}
+        for work in works.values():
+            work()  # a first time, for what is made once
+        found = alternating(works, ROUNDS)
+    bare = 'a function that returns "ok"'
+    yield Result("relay_webhook, state in a folder", found["folder"], bare, found["bare"], "calls/s", ">= 0.5")
+    yield Result("relay_webhook, state in Cloud Storage's stand-in", found["gcs"], bare, found["bare"], "calls/s")
+
+
+def _calls_per_second(url: str, numbers: Iterator[int]) -> float:
+    command = [sys.executable, "-m", "bench.senders", f"{url}/hooks/stripe", str(CALLS), str(CALLS * next(numbers))]
+    return float(subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, text=True).stdout)
+
+
+@contextmanager
+def _relay(folder: Path, state: str, more: dict[str, str]) -> Iterator[str]:
+    settings = folder / f"{state.partition(':')[0]}.yaml"
+    settings.write_text(_SETTINGS.format(state=state))
+    own = {"ROWFERRY_CONFIG": str(settings), "BENCH_SECRET": SECRET, **more}
+    with _server("relay_webhook", ROOT / "functions" / "relay_webhook" / "gcp.py", own) as url:
+        yield url
+
+
+@contextmanager
+def _server(target: str, source: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The address of a function under functions-framework, as its image starts it: one worker with threads."""
+    port = _free_port()
+    options = {"target": target, "source": str(source), "host": "127.0.0.1", "port": str(port)}
+    command = [sys.executable, "-m", "functions_framework", *(part for key, value in options.items() for part in (f"--{key}", value))]
+    process = subprocess.Popen(command, env={**ENVIRONMENT, **environment})
+    try:
+        _wait(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def _gcs(folder: Path) -> Iterator[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _GCS, str(folder)], env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.communicate()
+
+
+def _wait(port: int) -> None:
+    for _ in range(3_000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise RuntimeError("the server did not start")
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
