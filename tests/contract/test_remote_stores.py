@@ -122,6 +122,18 @@ def test_replace_that_a_rival_overtakes_conflicts(line: Line) -> None:
     assert line.rival.read("checkpoint")[0] == b"rival"
 
 
+def test_join_whose_answer_was_lost_is_not_refused_by_itself(line: Line) -> None:
+    """Put together, and the answer lost on the way: it has succeeded, with the version that is there."""
+    line.rival.create("part", b"x")
+    part = line.rival.head("part")
+    assert part is not None
+    line.proxy.faults.append(Fault(reset="after", when=is_write))
+    version = line.store.join("whole", [part, part])
+    assert line.rival.read("whole") == (b"xx", version)
+    with pytest.raises(Exists):
+        line.store.join("whole", [part])
+
+
 def test_write_and_delete_survive_lost_answers(line: Line) -> None:
     """Unconditional writes and deletes are simply repeated."""
     line.proxy.faults.append(Fault(reset="after", when=is_write))

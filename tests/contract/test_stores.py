@@ -23,7 +23,7 @@ from rowferry.errors import UsageError
 from rowferry.stores.address import open_store
 from rowferry.stores.folder import FolderStore
 from rowferry.stores.gcs import GcsStore
-from rowferry.stores.port import Conflict, Exists, NotFound, Store
+from rowferry.stores.port import MOST_PARTS, Conflict, Exists, NotFound, Object, Store
 from rowferry.stores.s3 import S3Store
 from support.aws import Aws
 from support.gcs import GcsServer
@@ -502,6 +502,72 @@ def test_large_object_is_not_held_in_memory(open_again: Callable[[], Store], req
     grown_bytes = grown * (1 if sys.platform == "darwin" else 1024)
     assert read_bytes == size
     assert grown_bytes < size / 6
+
+
+def test_joined_parts_are_one_new_object(store: Store) -> None:
+    """Parts come one after the other, an empty one and one twice as well, and stay as they are."""
+    found = [_put(store, f"parts/{number}", body) for number, body in enumerate([b"one,", b"", os.urandom(5 << 20)])]
+    version = store.join("whole", [*found, found[0]])
+    assert store.read("whole") == (b"one," + store.read("parts/2")[0] + b"one,", version)
+    with store.open("whole", version) as stream:
+        assert stream.read(4) == b"one,"
+    assert keys(store, "parts/") == ["parts/0", "parts/1", "parts/2"]
+
+
+def test_join_takes_as_many_parts_as_the_port_says(store: Store) -> None:
+    """32 parts are joined, joined ones too."""
+    found = [_put(store, f"parts/{number:02d}", b"%d," % number) for number in range(MOST_PARTS)]
+    store.join("first", found)
+    first = store.head("first")
+    assert first is not None
+    store.join("both", [first, first])
+    assert store.read("both")[0] == 2 * b"".join(b"%d," % number for number in range(32))
+
+
+def test_join_refuses_a_taken_name(store: Store) -> None:
+    """What was there first stays."""
+    part = _put(store, "part", b"new")
+    store.create("whole", b"first")
+    with pytest.raises(Exists):
+        store.join("whole", [part])
+    assert store.read("whole")[0] == b"first"
+
+
+@pytest.mark.parametrize("change", ["deleted", "written"])
+def test_join_takes_the_versions_it_was_told(store: Store, change: str) -> None:
+    """A part that is gone or was written over is not found, and nothing new stands there."""
+    parts = [_put(store, "a", b"1"), _put(store, "b", b"2")]
+    if change == "deleted":
+        store.delete("b")
+    else:
+        store.write("b", b"3")
+    with pytest.raises(NotFound):
+        store.join("whole", parts)
+    assert store.head("whole") is None
+
+
+def test_one_of_many_who_join_wins(open_again: Callable[[], Store]) -> None:
+    """Two workers who put the same object together don't both believe that they did."""
+    store = open_again()
+    parts = [_put(store, "a", b"1"), _put(store, "b", b"2")]
+
+    def join(_: int) -> bool:
+        try:
+            store.join("whole", parts)
+        except Exists:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(join, range(8))) == 1
+    assert store.read("whole")[0] == b"12"
+
+
+def _put(store: Store, key: str, body: bytes) -> Object:
+    store.create(key, body)
+    found = store.head(key)
+    assert found is not None
+    return found
 
 
 def test_addresses(open_again: Callable[[], Store], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:

@@ -157,6 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
                 resource = objects.copy((bucket, name), (to_bucket, to_name), query)
                 done = {"kind": "storage#rewriteResponse", "done": True, "resource": resource, "objectSize": resource["size"]}
                 self._answer(200, resource if verb == "copyTo" else done | {"totalBytesRewritten": resource["size"]})
+            case "POST", ["storage", "v1", "b", bucket, "o", name, "compose"]:
+                self._answer(200, objects.compose(bucket, name, query, self._json()))
             case _:
                 self._body()
                 raise ApiError(501, "notImplemented", f"this stand-in has no {self.command} {self.path}")
@@ -234,7 +236,9 @@ class _Handler(BaseHTTPRequestHandler):
             "Content-Type": resource["contentType"],
             "X-Goog-Generation": resource["generation"],
             "X-Goog-Metageneration": resource["metageneration"],
-            "X-Goog-Hash": f"crc32c={resource['crc32c']},md5={resource['md5Hash']}",
+            "X-Goog-Hash": ",".join(
+                f"{name}={resource[key]}" for name, key in (("crc32c", "crc32c"), ("md5", "md5Hash")) if key in resource
+            ),
             "ETag": resource["etag"],
         }
         if "contentEncoding" in resource:

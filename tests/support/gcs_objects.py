@@ -183,6 +183,22 @@ class Objects:
             staged.write(stored.path.read_bytes())
             return self.put(*target, query, staged, stored.resource)
 
+    def compose(self, bucket: str, name: str, query: Query, said: Json) -> Json:
+        """Up to 32 objects' bytes one after the other under another name. What comes of it has no MD5."""
+        sources = said["sourceObjects"]
+        if not 1 <= len(sources) <= 32:
+            raise ApiError(400, "invalid", "The number of source components provided is not between 1 and 32.")
+        with self._lock:
+            staged = self.stage()
+            for source in sources:
+                pinned = {"generation": str(source["generation"])} if source.get("generation") else {}
+                staged.write(self.find(bucket, source["name"], pinned).path.read_bytes())
+            self.put(bucket, name, query, staged, said.get("destination") or {})
+            stored = self._objects(bucket)[name]
+            resource = {key: value for key, value in stored.resource.items() if key != "md5Hash"} | {"componentCount": len(sources)}
+            self._objects(bucket)[name] = Stored(resource, stored.path)
+            return resource
+
     def listing(self, bucket: str, query: Query) -> Json:
         """One page of objects in the order of their names' UTF-8 bytes (which is Python's order of strings)."""
         prefix, start, end = query.get("prefix", ""), query.get("startOffset", ""), query.get("endOffset", "")

@@ -21,7 +21,7 @@ from support.needs import NEEDS
 LEVELS = ("", "read", "add", "change")
 _NEEDED_FOR_STORE = {
     **dict.fromkeys(("read", "open", "head", "list"), "read"),
-    "create": "add",
+    **dict.fromkeys(("create", "join"), "add"),
     **dict.fromkeys(("replace", "write", "delete"), "change"),
 }
 _READS_OF_WAREHOUSE = ("columns", "describe", "query", "snapshot_rows")

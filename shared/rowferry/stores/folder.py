@@ -25,7 +25,7 @@ import stat
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from typing import IO, TypeVar
 from rowferry.errors import CredentialsError, RowferryError, TryLater, UsageError
 from rowferry.stores.keys import check_key, check_prefix, key_fault
 from rowferry.stores.port import Conflict, Exists, NotFound, Object
+from rowferry.stores.streams import joined
 
 PRIVATE = ".rowferry"
 _LOCKS = 256
@@ -139,6 +140,11 @@ class FolderStore:
             self._refuse_folder(key, target)
             self._in_folder(target, lambda: staged.replace(target))
             return version
+
+    def join(self, key: str, parts: Sequence[Object]) -> str:
+        """Copy the parts into a new object and return its version. Raises `Exists`, `NotFound`."""
+        with joined(self.open(part.key, part.version) for part in parts) as stream:
+            return self.create(key, stream)
 
     def delete(self, key: str, version: str | None = None) -> None:
         """Remove; nothing happens when it is gone. With a `version`: `Conflict` unless it is live.

@@ -142,6 +142,23 @@ class GcsStore:
         """Write whatever was there before. Returns the generation."""
         return self._put(key, data, None)
 
+    def join(self, key: str, parts: Sequence[Object]) -> str:
+        """Compose the parts, by the service, into a new object; returns its generation. Raises `Exists`, `NotFound`."""
+        check_key(key)
+        token = uuid.uuid4().hex
+        sources = [self._blob(part.key, int(part.version)) for part in parts]
+
+        def compose() -> str:
+            blob = self._blob(key)
+            blob.metadata, blob.content_type = {_TOKEN: token}, _TYPE
+            blob.compose(sources, if_generation_match=0, retry=None, timeout=_TIMEOUT_SECONDS)
+            return str(blob.generation)
+
+        try:
+            return self._unbeaten(key, token, lambda: self._call(key, compose))
+        except Conflict:
+            raise Exists(key) from None
+
     def delete(self, key: str, version: str | None = None) -> None:
         """Remove; nothing happens when it is gone. With a `version`: `Conflict` unless it is live.
 
@@ -203,13 +220,22 @@ class GcsStore:
         """Write on a condition: `generation` must be live (0: nothing may be; None: whatever is). Raises `Conflict`."""
         check_key(key)
         token = uuid.uuid4().hex
-        try:
+
+        def upload() -> str:
             if isinstance(data, bytes):
                 return self._call(key, lambda: self._upload(key, data, token, generation))
             with self._explained(key):  # a stream can't be read again; its chunks are retried one by one
                 return self._upload(key, data, token, generation)
+
+        try:
+            return self._unbeaten(key, token, upload)
         except NotFound:
             raise UsageError(f"there is no bucket {self._bucket.name}: create it, or mend the address in the settings") from None
+
+    def _unbeaten(self, key: str, token: str, write: Callable[[], str]) -> str:
+        """What `write` returns; when it was refused, but by its own earlier try, the generation that made. Raises `Conflict`."""
+        try:
+            return write()
         except Conflict:
             live = self._live(key)
             if live is not None and (live.metadata or {}).get(_TOKEN) == token:

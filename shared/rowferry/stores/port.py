@@ -7,13 +7,15 @@ wrote in between. Everything Rowferry hands from one function to the next goes t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Protocol
 
 from rowferry.errors import RowferryError
+
+MOST_PARTS = 32  # of one `join`; Cloud Storage's limit (docs.cloud.google.com/storage/docs/composite-objects, 2026-11)
 
 
 class NotFound(RowferryError):
@@ -91,6 +93,13 @@ class Store(Protocol):
 
     def write(self, key: str, data: bytes | IO[bytes]) -> str:
         """Write whatever was there before; for objects with one writer. Returns the version."""
+
+    def join(self, key: str, parts: Sequence[Object]) -> str:
+        """Write a new object that is these objects' bytes, one after the other, and return its version.
+
+        At most `MOST_PARTS` of them, which stay as they are. Raises `Exists`, and `NotFound` when one of
+        them is gone or was changed. In Cloud Storage no byte of it passes through us.
+        """
 
     def delete(self, key: str, version: str | None = None) -> None:
         """Remove; nothing happens when it is gone. With a `version`: `Conflict` unless it is live."""

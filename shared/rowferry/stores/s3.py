@@ -36,7 +36,7 @@ from rowferry.errors import CredentialsError, RowferryError, TryLater, UsageErro
 from rowferry.stores.keys import check_key, check_prefix
 from rowferry.stores.port import Conflict, Exists, NotFound, Object
 from rowferry.stores.retry import retried
-from rowferry.stores.streams import open_ranges, read_fully
+from rowferry.stores.streams import joined, open_ranges, read_fully
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -145,6 +145,14 @@ class S3Store:
     def write(self, key: str, data: bytes | IO[bytes]) -> str:
         """Write whatever was there before. Returns the ETag."""
         return self._put(key, data, {})
+
+    def join(self, key: str, parts: Sequence[Object]) -> str:
+        """Copy the parts, through us, into a new object and return its ETag. Raises `Exists`, `NotFound`.
+
+        S3 itself joins only parts of 5 MB and more (S3 user guide "Multipart upload limits", 2026-11).
+        """
+        with joined(self.open(part.key, part.version) for part in parts) as stream:
+            return self.create(key, stream)
 
     def delete(self, key: str, version: str | None = None) -> None:
         """Remove; nothing happens when it is gone. With a `version`: `Conflict` unless it is live.

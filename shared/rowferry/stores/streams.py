@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO
 
 # Large enough that the way there and back is small beside the transfer, small enough for a 256 MB function.
@@ -34,6 +34,11 @@ def read_fully(stream: IO[bytes], size_bytes: int) -> bytes:
     return b"".join(pieces)
 
 
+def joined(streams: Iterator[IO[bytes]]) -> IO[bytes]:
+    """The bytes of all streams one after the other; each is opened when its turn comes, and closed after it."""
+    return io.BufferedReader(_JoinedReader(streams), PIECE_BYTES)
+
+
 class FullReader:
     """A stream whose `read` gives as much as it is asked for, and which knows how far it is."""
 
@@ -50,6 +55,29 @@ class FullReader:
     def tell(self) -> int:
         """Bytes read so far."""
         return self._position
+
+
+class _JoinedReader(io.RawIOBase):
+    def __init__(self, streams: Iterator[IO[bytes]]) -> None:
+        self._streams = streams
+        self._current: IO[bytes] = io.BytesIO()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # as below
+        while not (piece := self._current.read(len(buffer))):
+            following = next(self._streams, None)
+            if following is None:
+                return 0
+            self._current.close()
+            self._current = following
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        self._current.close()
+        super().close()
 
 
 class _RangeReader(io.RawIOBase):
