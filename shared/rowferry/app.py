@@ -252,6 +252,8 @@ class App(Parts):
             else:
                 self.after_run(self.finisher.finish(run))
         self.start_wanted()
+        for receipts in list(self.sweeper.unfinished_relays()):
+            self.finish_run(receipts)
         for key in self.sweeper.stuck_chunks():
             found["chunks"] += self.sweeper.announce(key)
         return found

@@ -14,6 +14,7 @@ from rowferry.app import App
 from rowferry.delivery import claim
 from rowferry.delivery.chunk import OUTBOX, ChunkName
 from rowferry.delivery.outbox import URGENT
+from rowferry.delivery.receipts import PREFIX
 from rowferry.delivery.runs import Run, RunResult
 from rowferry.errors import CredentialsError, RowferryError, SettingsError, SourceError, TryLater, UsageError
 from rowferry.loads.result import LoadResult
@@ -127,21 +128,20 @@ class Machine:
     def deliver_relayed(self, destination: str = "") -> int:
         """Deliver what webhooks and notices put into the outbox, for one destination or for all; how many chunks
         are done with. One that can't be delivered now is told in the log and holds up neither the others nor its run."""
-        prefix = f"{OUTBOX}{destination}/{URGENT}/" if destination else OUTBOX
-        settled = {found.key for found in self.app.state.list("receipts/")}
         done = 0
-        for key in [found.key for found in self.app.state.list(prefix)]:
-            name = ChunkName.of(key)
-            receipts = f"receipts/{name.stem}.json"
-            if name.lane != URGENT or receipts in settled:
-                continue
-            try:
-                if self.app.deliver_chunk(key).status == "settled":
-                    self.app.finish_run(receipts)
-                    done += 1
-            except RowferryError as error:
-                log.warning("%s for %s waits in the outbox: %s", name.sync, name.destination, error)
+        for name in (destination,) if destination else tuple(self.app.settings.destinations):
+            for key in [found.key for found in self.app.state.list(f"{OUTBOX}{name}/{URGENT}/")]:
+                done += self._deliver_relayed(ChunkName.of(key))
         return done
+
+    def _deliver_relayed(self, name: ChunkName) -> bool:
+        try:
+            if self.app.deliver_chunk(name.key).status == "settled":
+                self.app.finish_run(f"{PREFIX}{name.stem}.json")
+                return True
+        except RowferryError as error:
+            log.warning("%s for %s waits in the outbox: %s", name.sync, name.destination, error)
+        return False
 
     def load(self, files: Sequence[Path], feed: str | None = None) -> list[LoadResult]:
         """Load local files, each exactly once; those outside the exports store are copied there first. Raises

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
-from rowferry.delivery.chunk import Row, encode_row, write_chunk
+from rowferry.delivery.chunk import OUTBOX, ChunkName, Row, encode_row, write_chunk
 from rowferry.delivery.plan import Plan
+from rowferry.delivery.receipts import PREFIX
 from rowferry.mapping.mapping import Field, Part
 from rowferry.stores.port import Store
 
@@ -28,7 +30,8 @@ class Outbox:
         """Put `rows` (fields by name, JSON values) on their way, once for each `id` and destination.
 
         `source` names where they come from (`webhook.stripe`, `notice`), for people and for dead
-        letters. Returns False when the same id was there already: nothing happens a second time.
+        letters. Returns False when the same id waits already. One that has been delivered is taken, and
+        settled by its receipts: nothing is sent a second time while they stand.
         Raises `TryLater` when the store can't take it; nothing is on its way then.
         """
         names = list(dict.fromkeys(name for row in rows for name in row))
@@ -57,6 +60,22 @@ class Outbox:
             for index, row in enumerate(rows)
         ]
         return write_chunk(self._store, plan, name, lines)
+
+
+def waiting(store: Store, destination: str, lane: int) -> Iterator[str]:
+    """Keys of a destination's chunks in this lane that have no receipts yet, in the order of their names.
+
+    Lists as it is read: whoever wants the first few pays for a page. Whether somebody is at work on one of
+    them, its claim says.
+    """
+    names = (ChunkName.of(found.key) for found in store.list(f"{OUTBOX}{destination}/{lane}/"))
+    for (sync, run), chunks in groupby(names, lambda name: (name.sync, name.run)):
+        # Receipts of what is relayed are kept for days, those of a run go with it: only these are few.
+        settled = None if run == RELAYED else {found.key for found in store.list(f"{PREFIX}{sync}/{run}/")}
+        for name in chunks:
+            receipts = f"{PREFIX}{name.stem}.json"
+            if store.head(receipts) is None if settled is None else receipts not in settled:
+                yield name.key
 
 
 def name_of(id: str, destination: str) -> str:

@@ -59,11 +59,12 @@ class Finisher:
         return run.result()
 
     def finish_relayed(self, receipts: Receipts) -> RunResult:
-        """A webhook's or a notice's rows have their outcome: nothing to commit but dead letters. The chunk stays
-        in the outbox for a while, for it is what tells a repeat of the webhook."""
+        """A webhook's or a notice's rows have their outcome: nothing to commit but dead letters. Its chunk leaves the
+        outbox, so that what stands there waits; the receipts stay for a while, for they tell a repeat of the webhook."""
         name = ChunkName.of(receipts.chunk)
-        if receipts.rejected:
+        if receipts.rejected and self.store.head(receipts.chunk) is not None:  # without a chunk, they are buried
             self._bury(name, receipts)
+        self.store.delete(receipts.chunk)
         return RunResult(
             name.part,
             name.sync,

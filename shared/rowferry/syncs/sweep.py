@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from rowferry.clock import Clock
 from rowferry.delivery.chunk import OUTBOX, ChunkName
-from rowferry.delivery.outbox import URGENT
+from rowferry.delivery.outbox import RELAYED, URGENT
 from rowferry.delivery.receipts import PREFIX
 from rowferry.delivery.runs import Head, Run
 from rowferry.stores.port import Conflict, NotFound, Store
@@ -39,6 +39,17 @@ class Sweeper:
                 waiting.append((name.lane, found.key))
         return (key for _, key in sorted(waiting))
 
+    def unfinished_relays(self, older_than: timedelta = LEFT_ALONE) -> Iterator[str]:
+        """Receipts of webhooks and notices whose chunks stand in the outbox yet, though they were settled so long
+        ago: nobody has finished them, or the webhook came again."""
+        before = self.clock.now() - older_than
+        for found in self.store.list(OUTBOX):
+            name = _name(found.key)
+            if name is not None and name.lane == URGENT and found.updated_at <= before:
+                receipts = self.store.head(f"{PREFIX}{name.stem}.json")
+                if receipts is not None and receipts.updated_at <= before:
+                    yield receipts.key
+
     def open_runs(self, syncs: Iterable[str]) -> Iterator[Run]:
         """The latest runs that have no end yet; refused ones wait for a person and are left out."""
         for sync in syncs:
@@ -59,18 +70,12 @@ class Sweeper:
         return True
 
     def forget_relays(self) -> int:
-        """Remove delivered webhooks and notices that no sender repeats any more; how many."""
-        before, forgotten = self.clock.now() - RELAYS_KEPT, 0
-        for found in self.store.list(OUTBOX):
-            name = _name(found.key)
-            if name is None or name.lane != URGENT or found.updated_at > before:
-                continue
-            receipts = f"{PREFIX}{name.stem}.json"
-            if self.store.head(receipts) is not None:
-                self.store.delete(found.key)
-                self.store.delete(receipts)
-                forgotten += 1
-        return forgotten
+        """Remove the receipts of webhooks and notices that no sender repeats any more; how many."""
+        before = self.clock.now() - RELAYS_KEPT
+        old = [found.key for found in self.store.list(PREFIX) if found.key.split("/")[2] == RELAYED and found.updated_at <= before]
+        for key in old:
+            self.store.delete(key)
+        return len(old)
 
 
 def _name(key: str) -> ChunkName | None:
