@@ -50,7 +50,9 @@ def _who(fields: Fields, by: tuple[str, ...]) -> dict[str, Any]:
     if by[0] == "alias_name":
         return {"user_alias": {name: _short_identity(fields.get(name), name) for name in by}}
     if by[0] != "user_alias":
-        return {by[0]: _short_identity(fields[by[0]], by[0])}
+        value = fields[by[0]]
+        is_usual = type(value) is str and len(value) <= 246 and value.strip()  # at most 4 bytes each: no need to count them
+        return {by[0]: value if is_usual else _short_identity(value, by[0])}
     alias = fields["user_alias"]
     if not isinstance(alias, dict) or alias.keys() != {"alias_name", "alias_label"}:
         raise RowRejected("wrong_type", "user_alias must be an object of alias_name and alias_label")
@@ -58,8 +60,6 @@ def _who(fields: Fields, by: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _short_identity(value: Any, name: str) -> str:
-    if type(value) is str and len(value) <= 246 and value.strip():  # at most 4 bytes each: the usual case, without counting them
-        return value
     found = identity(value, name)
     if len(found.encode("utf-8", "replace")) > 987:  # EXTERNAL_USER_ID_TOO_LARGE [track]; the others get the same bound
         raise RowRejected("identifier_too_long", f"{name} has more than the 987 bytes that Braze takes")
@@ -77,11 +77,15 @@ def _flags(by: tuple[str, ...], settings: BrazeSettings) -> dict[str, Any]:
 def profile(fields: Fields, settings: BrazeSettings) -> bytes:
     """An attributes object [attr]; None removes an attribute [std, custom]. Raises `RowRejected`."""
     by, attributes = _profile_layout(tuple(fields))
-    document = _who(fields, by) | _flags(by, settings)
+    document = _who(fields, by)
+    if settings.update_existing_only or len(by) > 1 or by[0] == "user_alias":
+        document |= _flags(by, settings)
     array_items = settings.array_items
-    for name, standard in attributes:
+    for name, standard, is_text in attributes:
         value = fields[name]
-        if value is None:
+        if is_text and type(value) is str and len(value) <= values.MAX_TEXT:  # the usual case, without a call
+            document[name] = value
+        elif value is None:
             document[name] = None
         elif standard is None:
             document[name] = values.attribute(value, name, array_items)
@@ -91,12 +95,13 @@ def profile(fields: Fields, settings: BrazeSettings) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _profile_layout(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[tuple[str, ToJson | None], ...]]:
-    """What rows of these names have in common: who they are for, and each attribute with its standard's way to JSON."""
+def _profile_layout(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[tuple[str, ToJson | None, bool], ...]]:
+    """What rows of these names have in common: who they are for, and each attribute with its standard's way to JSON
+    and whether short text is taken as it is."""
     by = _identified_by(names)
     _require_good_names("profile", names)
-    attributes = [name for name in names if name not in by]
-    return by, tuple((name, values.STANDARD[name].to_json if name in values.STANDARD else None) for name in attributes)
+    ways = {name: values.STANDARD[name].to_json if name in values.STANDARD else None for name in names if name not in by}
+    return by, tuple((name, way, way is None or way is values.text) for name, way in ways.items())
 
 
 def event(fields: Fields, settings: BrazeSettings) -> bytes:
