@@ -62,16 +62,23 @@ def deliver_chunk(
     owner: Owner,
     left_seconds: Callable[[], float] = lambda: float("inf"),
     progress: Callable[[int], None] = lambda _rows: None,
+    makes_way: Callable[[], bool] = lambda: False,
 ) -> Delivery:
     """Bring a chunk to its receipts, as far as vendor and time allow.
 
     `left_seconds` says how long the function may still run. `progress` is told rows as they settle.
-    Raises `ValueError` when `key` names no chunk, `TryLater` when the store is out of reach.
+    `makes_way` is asked before each batch, by many threads: once it says yes, what is in flight ends, and
+    the chunk is left `open`. Raises `ValueError` when `key` names no chunk, `TryLater` when the store is out
+    of reach.
     """
     name = ChunkName.of(key)
-    quiet_seconds = _quiet_seconds(account_of(name.destination).settings.quiet_hours, clock)
+    account = account_of(name.destination)
+    quiet_seconds = _quiet_seconds(account.settings.quiet_hours, clock)
     if quiet_seconds > 0:
         return Delivery("open", f"quiet hours of {name.destination} go on for {quiet_seconds / 60:.0f} minutes", quiet_seconds)
+    asked_seconds = account.pacer.wait_seconds()
+    if asked_seconds > left_seconds():  # heard with another chunk; to wait it out would outlast the function
+        return Delivery("open", f"{name.destination} asked us to stay away for {asked_seconds / 60:.0f} minutes", asked_seconds)
     if _is_settled(store, name):
         return _clear_away(store, name)
     try:
@@ -79,7 +86,7 @@ def deliver_chunk(
             if _is_settled(store, name):  # its last holder ended between the first look and our claim
                 return _clear_away(store, name)
             with Chunk(store, key) as chunk:
-                return _Worker(chunk, name, store, account_of(name.destination), clock, left_seconds, progress).run(claim)
+                return _Worker(chunk, name, store, account, clock, left_seconds, progress, makes_way).run(claim)
     except NotFound:
         return Delivery("gone", f"there is no chunk {key!r}")
     except (claims.Held, LostClaim) as error:
@@ -113,9 +120,11 @@ class _Worker:
         clock: Clock,
         left_seconds: Callable[[], float],
         progress: Callable[[int], None],
+        makes_way: Callable[[], bool],
     ) -> None:
         self._chunk, self._name, self._store, self._account = chunk, name, store, account
-        self._left_seconds, self._progress = left_seconds, progress
+        self._left_seconds, self._progress, self._makes_way = left_seconds, progress, makes_way
+        self._made_way = False
         self._action: Action[Any] = account.destination.actions[chunk.plan.action]
         self._halt = Halt()
         self._sender = Sender(account, self._action, clock, self._halt, left_seconds)
@@ -136,6 +145,8 @@ class _Worker:
         if self._halt.reason is not None:
             status: Literal["open", "refused"] = "refused" if self._halt.is_refusal else "open"
             return Delivery(status, self._halt.reason, self._halt.wait_seconds)
+        if self._made_way:
+            return Delivery("open", "it made way for what is more urgent", 0)
         self._write_receipts()
         return Delivery("settled")
 
@@ -164,8 +175,10 @@ class _Worker:
     def _next_batch(self) -> Batch | None:
         """The next batch, mapped by the thread that sends it: a thread that only mapped would keep the
         interpreter from those that wait for answers. None when the rows have ended or we are to stop."""
+        if self._makes_way():  # asked outside of the lock, for a look into the store takes a moment
+            self._made_way = True
         with self._taking:
-            return None if self._should_stop() else next(self._batches, None)
+            return None if self._should_stop() or self._made_way else next(self._batches, None)
 
     def _should_stop(self) -> bool:
         if self._claim.lost:
