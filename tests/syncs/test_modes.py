@@ -234,6 +234,129 @@ def test_a_run_of_late_rows_alone_sends_nothing_again(tmp_path: Path, twin: Braz
     assert sorted(event["properties"]["receipt"] for event in twin.events) == ["a", "b", "c", "late"]
 
 
+def sell_for(shop: Shop, receipt: str, total: str, at: str = "2026-01-02 12:00:00") -> None:
+    """A sale with a total of its own, at the same moment as the others."""
+    shop.execute(f"INSERT INTO crm.sales VALUES ('u1', '{receipt}', {total}, '2026-01-01 10:00:00', '{at}')")
+
+
+def totals(twin: BrazeTwin) -> list[float]:
+    """The totals of the sales that reached the vendor."""
+    return sorted(float(event["properties"]["total"]) for event in twin.events)
+
+
+@pytest.mark.parametrize("later", ["1", "9"])
+def test_new_tells_rows_with_one_key_and_cursor_apart(tmp_path: Path, twin: BrazeTwin, later: str) -> None:
+    """A key that is not unique loses no row: what comes later with the same cursor goes out, whichever way the two sort."""
+    shop = Shop(tmp_path, twin)
+    shop.fill(1)
+    events(shop)
+    sell_for(shop, "a", "5")
+    assert sync(shop).delivered == 1
+    sell_for(shop, "a", later)
+    assert [sync(shop).delivered, sync(shop).read] == [1, 0]
+    sell_for(shop, "a", "7")
+    assert [sync(shop).delivered, sync(shop).read] == [1, 0]
+    assert totals(twin) == sorted([5.0, float(later), 7.0])
+    assert len(set(receipt_ids(shop))) == 3
+
+
+def receipt_ids(shop: Shop) -> list[str]:
+    """The rows' ids in the receipts, which vendors know them by."""
+    return [str(row_id) for (row_id,) in shop.execute("SELECT row_id FROM rowferry.receipts")]
+
+
+def test_new_sends_rows_that_are_the_same_to_the_last_column_each_once(tmp_path: Path, twin: BrazeTwin) -> None:
+    """Two rows that can't be told apart are two rows, in one run or in two."""
+    shop = Shop(tmp_path, twin)
+    shop.fill(1)
+    events(shop)
+    for expected in ([1, 0], [2, 0]):
+        for _ in range(expected[0]):
+            sell_for(shop, "a", "5")
+        assert [sync(shop).delivered, sync(shop).read] == expected
+    assert totals(twin) == [5.0] * 3
+    assert len(set(receipt_ids(shop))) == 3
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_new_finds_no_row_new_for_being_read_twice(tmp_path: Path, twin: BrazeTwin, keyed: bool) -> None:
+    """With a key or without one, with a NULL key or cursor or not: what has its outcome is not read again."""
+    shop = Shop(tmp_path, twin)
+    shop.fill(1)
+    events(shop)
+    if not keyed:
+        del shop.settings["syncs"]["customers"]["key"]
+    shop.save()
+    for receipt, at in (("'a'", "'2026-01-02'"), ("NULL", "'2026-01-02'"), ("'a'", "NULL"), ("NULL", "NULL")):
+        for total in (1, 2, 2):
+            shop.execute(f"INSERT INTO crm.sales VALUES ('u1', {receipt}, {total}, '2026-01-01', {at})")
+    assert [sync(shop).read, sync(shop).read] == [12, 0]
+
+
+def test_new_takes_a_row_that_is_edited_in_place_for_the_one_it_was(tmp_path: Path, twin: BrazeTwin) -> None:
+    """A row whose cursor did not move is not new, whatever else of it changed; one that comes beside it is."""
+    shop = Shop(tmp_path, twin)
+    shop.fill(1)
+    events(shop)
+    sell_for(shop, "a", "5")
+    sync(shop)
+    shop.execute("UPDATE crm.sales SET total = 6")
+    assert sync(shop).read == 0
+    sell_for(shop, "a", "4")
+    sync(shop)
+    assert 4.0 in totals(twin)
+    assert sync(shop).read == 0
+
+
+def test_new_reads_the_memory_of_an_earlier_version(tmp_path: Path, twin: BrazeTwin) -> None:
+    """What was remembered without the rows' content still keeps rows from being sent again, and no new one from being sent."""
+    shop = Shop(tmp_path, twin)
+    shop.fill(1)
+    events(shop)
+    for receipt in ("a", "b"):
+        sell_for(shop, receipt, "5")
+    sync(shop)
+    (table,) = [name for (name,) in shop.execute("SELECT table_name FROM duckdb_tables()") if name.startswith("sent_")]
+    shop.execute(f"ALTER TABLE rowferry.{table} DROP COLUMN row_print")
+    assert sync(shop).read == 0
+    sell_for(shop, "c", "5")
+    assert [sync(shop).delivered, sync(shop).read] == [1, 0]
+
+
+def test_a_row_that_was_rejected_is_replayed_under_its_id_once_it_is_mended(tmp_path: Path, twin: BrazeTwin) -> None:
+    """What its dead letter names is the row with its key and cursor, though other rows have come to share them since."""
+    shop = Shop(tmp_path, twin)
+    shop.fill(1)
+    events(shop)
+    shop.execute("INSERT INTO crm.sales VALUES (NULL, 'a', 5, '2026-01-01', '2026-01-02 12:00:00')")
+    assert sync(shop).rejected == 1
+    sell_for(shop, "a", "7")
+    assert sync(shop).delivered == 1
+    with App(read_settings(shop.config), environment=ENVIRONMENT) as app:
+        assert counts(Machine(app).replay("customers")) == (1, 0, 0, 1)
+        shop.execute("UPDATE crm.sales SET customer = 'u9' WHERE customer IS NULL")
+        assert counts(Machine(app).replay("customers")) == (1, 0, 1, 0)
+        assert Machine(app).status()["dead_letters"] == []
+    assert totals(twin) == [5.0, 7.0]
+
+
+def test_a_backfill_names_rows_as_the_sync_did(tmp_path: Path, twin: BrazeTwin) -> None:
+    """A vendor that knows repeats by their id takes nothing twice from a backfill, nor does the sync after it."""
+    shop = Shop(tmp_path, twin)
+    shop.fill(1)
+    events(shop)
+    for total in ("5", "9"):
+        sell_for(shop, "a", total)
+        sync(shop)
+    with App(read_settings(shop.config), environment=ENVIRONMENT) as app:
+        again = Machine(app).backfill("customers", "2026-01-02", "2026-01-02")
+    assert isinstance(again, RunResult)
+    assert again.delivered == 2
+    assert len(set(receipt_ids(shop))) == 2
+    sell_for(shop, "a", "7")
+    assert [sync(shop).delivered, sync(shop).read] == [1, 0]
+
+
 def test_new_leaves_rows_of_the_future_for_later(tmp_path: Path, twin: BrazeTwin) -> None:
     """A cursor ahead of the clock does not move the sync past the rows that come before it."""
     shop = Shop(tmp_path, twin)
@@ -289,6 +412,20 @@ def test_all_leaves_dead_letters_until_they_change(tmp_path: Path, twin: BrazeTw
     assert [counts(sync(shop)), counts(sync(shop))] == [(3, 0, 1, 2), (3, 2, 1, 0)]
     shop.execute("UPDATE crm.customers SET email = 'u1@example.com' WHERE id = 'u1'")
     assert [counts(sync(shop)), counts(sync(shop))] == [(3, 1, 2, 0), (3, 1, 2, 0)]
+
+
+def test_all_knows_a_dead_letter_among_rows_with_its_key(tmp_path: Path, twin: BrazeTwin) -> None:
+    """A row that shares its key with a dead letter is sent; the dead letter waits until it is replayed or changes."""
+    shop = Shop(tmp_path, twin, send="all")
+    shop.fill(1)
+    shop.execute("UPDATE crm.customers SET email = 'not an address'")
+    assert counts(sync(shop)) == (1, 0, 0, 1)
+    shop.execute("INSERT INTO crm.customers VALUES ('u0', 'a@example.com', 'gold', 'Bern')")
+    assert [counts(sync(shop)), counts(sync(shop))] == [(2, 1, 1, 0)] * 2
+    with App(read_settings(shop.config), environment=ENVIRONMENT) as app:
+        assert counts(Machine(app).replay("customers")) == (1, 0, 0, 1)
+        assert [letter["rows"] for letter in Machine(app).status()["dead_letters"]] == [1]
+    assert counts(sync(shop)) == (2, 1, 1, 0)
 
 
 def test_all_takes_nulls_away_when_told(tmp_path: Path, twin: BrazeTwin) -> None:

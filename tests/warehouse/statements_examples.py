@@ -130,7 +130,7 @@ def send_changed(folder: Path) -> None:
 
 
 def send_new(folder: Path) -> None:
-    """Rows above the cursor, over two runs."""
+    """Rows above the cursor, over two runs; then a replay and a backfill."""
     day = datetime(2024, 1, 1, tzinfo=UTC)
     event = {"external_id": "id", "name": {"value": "Seen"}, "time": {"value": "2024-01-01T00:00:00Z"}, "tier": "tier"}
     with shop(folder, send="new", cursor="added_at", map=event) as (found, run):
@@ -138,14 +138,19 @@ def send_new(folder: Path) -> None:
         run()
         found.execute(f"UPDATE crm.customers SET added_at = '{day + timedelta(days=1)}' WHERE id = 'u1'")
         run()
+        with judged_app(found) as app:
+            Machine(app).replay("customers", code="nothing")
+            Machine(app).backfill("customers", "2024-01-01", "2024-01-01")
 
 
 def send_all(folder: Path) -> None:
-    """Everything, with a row that was rejected before."""
+    """Everything, with a row that was rejected before, and a replay."""
     with shop(folder, send="all") as (found, run):
         found.execute("UPDATE crm.customers SET email = 'not an address' WHERE id = 'u1'")
         run()
         run()
+        with judged_app(found) as app:
+            Machine(app).replay("customers")
 
 
 def relay(folder: Path) -> None:

@@ -126,7 +126,8 @@ class Finisher:
             scripts.insert(
                 0, render("commit_delivered", state=quote(manifest.state_table), state_columns=columns, removes=removes, **names)
             )
-        if outline.sent_table is not None and self._keep_from(outline, manifest) is not None:
+        if outline.sent_table is not None and outline.cursor_type is not None and self._keep_from(outline, manifest) is not None:
+            tables.make_sent(self.warehouse, outline.sent_table, outline.cursor_type)  # the run may be older than the table's shape
             moves, kind = outline.moves_cursor, outline.cursor_type
             sent_names = {"run_table": names["run_table"], "sent": quote(outline.sent_table)}
             scripts.insert(0, render("commit_sent", cursor_type=kind, moves_cursor=moves, **sent_names))

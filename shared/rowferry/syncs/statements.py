@@ -39,7 +39,7 @@ def new_rows(
     shape: Shape, model: str, quote: Quote, *, bounded: bool, only_dead: bool = False, dead_filter: str = "", is_backfill: bool = False
 ) -> str:
     """The statement behind `send: new` and `send: all`; needs @upto where there is a cursor, @above where
-    it is `bounded` below, @sync and @destination with `only_dead`."""
+    it is `bounded` below, @sync and @destination but for a queue."""
     cursor = None
     if shape.sync.cursor is not None:
         name, kind = next((name, kind) for name, kind in shape.columns if name.lower() == shape.sync.cursor.lower())
@@ -56,7 +56,8 @@ def new_rows(
         dead_letters=quote(shape.dead_letters),
         only_dead=only_dead,
         skip_dead=shape.sync.send == "all" and not only_dead,
-        salt=Sql("".join(field.salt for field in shape.fields)),
+        # What the mapping makes of a row matters to what is compared with the last run, not to what is remembered.
+        salt=Sql("".join(field.salt for field in shape.fields) if shape.sync.send == "all" else ""),
         is_backfill=is_backfill,
         dead_filter=Sql(dead_filter),
     )

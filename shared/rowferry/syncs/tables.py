@@ -50,5 +50,7 @@ def make_state(warehouse: Warehouse, table: str, columns: Sequence[str]) -> None
 
 
 def make_sent(warehouse: Warehouse, table: str, cursor_type: str) -> None:
-    """What a `new` sync remembers of the rows around its cursor."""
-    warehouse.create(table, TableShape({"row_id": "STRING", "row_cursor": cursor_type, "run": "STRING"}, cluster_by=("row_id",)))
+    """What a `new` sync remembers of the rows around its cursor. A table of an earlier version gets the column it lacks."""
+    columns = {"row_id": "STRING", "row_cursor": cursor_type, "row_print": "INT64", "run": "STRING"}
+    warehouse.create(table, TableShape(columns, cluster_by=("row_id",)))
+    warehouse.add_columns(table, {"row_print": "INT64"})

@@ -1,7 +1,12 @@
--- What `send: new` and `send: all` would send now. `new`: rows whose cursor is in the window
--- (above the last one less the lag, up to a fixed end) and that were not sent before. Rows that are
--- the same to the last column are told apart by their number, so none is lost. One row at position 0
--- holds the counts of the same snapshot. With `skip_dead`, dead letters that have not changed stay where they are.
+-- What `send: new` and `send: all` would send now. `new`: rows whose cursor is in the window (above the
+-- last one less the lag, up to a fixed end) and that were not sent before. With `skip_dead`, dead letters
+-- that have not changed stay where they are. One row at position 0 holds the counts of the same snapshot.
+--
+-- Rows with the same key and cursor are a group, most often of one: its name is the row's id, so that a row
+-- that is edited in place stays the row it was. Where a group has several they are told apart by their
+-- content, and those that are the same to the last column by their number. What is known of a group (sent
+-- before, or a dead letter) is matched with its rows by content first. The rest of both are taken for rows
+-- that were edited, unless there are more rows than that: then some are new, and rather one too many is sent.
 WITH model AS {{ model | query }},
 keyed AS (
   SELECT
@@ -25,54 +30,118 @@ printed AS (
     FARM_FINGERPRINT(CONCAT(
       COALESCE(row_key, '-')
       {% if cursor %}, '|', COALESCE(TO_JSON_STRING(row_cursor), '-'){% endif +%}
-      {% if not keyed %}{% for column in columns %}, '|', COALESCE(TO_JSON_STRING(c_{{ loop.index0 | number }}), '-'){% endfor %}{% endif +%}
+      -- what has no key is known by its content alone
+      , IF(row_key IS NULL, CONCAT(''{% for column in columns %}, '|', COALESCE(TO_JSON_STRING(c_{{ loop.index0 | number }}), '-'){% endfor %}), '')
     )) AS id_print,
-    {% if skip_dead %}
     FARM_FINGERPRINT(CONCAT('{{ salt }}'{% for column in columns %}, '|', COALESCE(TO_JSON_STRING(c_{{ loop.index0 | number }}), '-'){% endfor %})) AS row_print
-    {% else %}
-    CAST(0 AS INT64) AS row_print
-    {% endif %}
   FROM keyed
 ),
 numbered AS (
-  SELECT *, ROW_NUMBER() OVER (PARTITION BY id_print ORDER BY {% for column in columns %}TO_JSON_STRING(c_{{ loop.index0 | number }}){% if not loop.last %}, {% endif %}{% endfor %}) AS same
+  SELECT
+    *,
+    CONCAT(COALESCE(row_key, ''), '@', CAST(id_print AS STRING)) AS row_group,
+    ROW_NUMBER() OVER (PARTITION BY id_print, row_print ORDER BY row_key) AS same,
+    COUNT(*) OVER (PARTITION BY id_print) AS alike
   FROM printed
 ),
 named AS (
-  SELECT *, CONCAT(COALESCE(row_key, ''), '@', CAST(id_print AS STRING), IF(same > 1, CONCAT('#', CAST(same AS STRING)), '')) AS row_id
+  SELECT
+    *,
+    CONCAT(
+      row_group,
+      IF(alike > 1 AND row_key IS NOT NULL, CONCAT('~', CAST(row_print AS STRING)), ''),
+      IF(same > 1, CONCAT('#', CAST(same AS STRING)), '')
+    ) AS own_id
   FROM numbered
 ),
+{% if only_dead or cursor or skip_dead %}
+dead AS (
+  SELECT row_id, row_print, run, code
+  FROM {{ dead_letters | table }}
+  WHERE sync = @sync AND destination = @destination AND status = 'open'
+),
+remembered AS (
+  {% if cursor %}
+  SELECT
+    COALESCE(dead.row_id, sent.row_id) AS row_id,
+    COALESCE(dead.row_print, sent.row_print) AS row_print,
+    dead.row_id IS NOT NULL {{ dead_filter }} AS is_dead
+  FROM (SELECT row_id, row_print FROM {{ sent | table }} WHERE row_id != '') AS sent
+  FULL JOIN dead ON dead.row_id = sent.row_id
+  {% else %}
+  SELECT row_id, row_print, TRUE {{ dead_filter }} AS is_dead FROM dead
+  {% endif %}
+),
+known AS (
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY row_group, row_print ORDER BY row_id) AS same
+  FROM (SELECT *, REGEXP_REPLACE(row_id, r'(~-?[0-9]+)?(#[0-9]+)?$', '') AS row_group FROM remembered)
+),
+matched AS (
+  SELECT named.*, known.row_id AS known_id, known.is_dead
+  FROM named
+  LEFT JOIN known ON known.row_group = named.row_group AND known.row_print = named.row_print AND known.same = named.same
+),
+spare AS (
+  SELECT
+    known.row_id,
+    known.row_group,
+    known.is_dead,
+    ROW_NUMBER() OVER (PARTITION BY known.row_group ORDER BY known.row_id) AS place,
+    COUNT(*) OVER (PARTITION BY known.row_group) AS spares
+  FROM known
+  LEFT JOIN matched ON matched.known_id = known.row_id
+  WHERE matched.known_id IS NULL
+),
+strange AS (
+  SELECT
+    own_id,
+    row_group,
+    ROW_NUMBER() OVER (PARTITION BY row_group ORDER BY own_id) AS place,
+    COUNT(*) OVER (PARTITION BY row_group) AS strangers
+  FROM matched
+  WHERE known_id IS NULL AND row_group IN (SELECT row_group FROM spare)
+),
+edited AS (
+  SELECT strange.own_id, spare.row_id, spare.is_dead
+  FROM strange
+  JOIN spare ON spare.row_group = strange.row_group AND spare.place = strange.place AND strange.strangers <= spare.spares
+),
+recognised AS (
+  SELECT
+    matched.* EXCEPT (is_dead),
+    COALESCE(matched.known_id, edited.row_id, matched.own_id) AS row_id,
+    matched.known_id IS NOT NULL OR edited.row_id IS NOT NULL AS is_known,
+    COALESCE(matched.is_dead, edited.is_dead, FALSE) AS is_dead
+  FROM matched
+  LEFT JOIN edited ON edited.own_id = matched.own_id
+),
+{% else %}
+recognised AS (
+  SELECT *, own_id AS row_id FROM named
+),
+{% endif %}
 decided AS (
   SELECT
-    named.*,
+    *,
     CASE
       {% if skip_dead %}
-      WHEN dead.row_print = named.row_print THEN 'dead'
+      WHEN known_id IS NOT NULL THEN 'dead'
       {% endif %}
       {% if keyed %}
-      WHEN named.row_key IS NULL THEN 'missing_key'
+      WHEN row_key IS NULL THEN 'missing_key'
       {% endif %}
       {% if cursor %}
-      WHEN named.row_cursor IS NULL THEN 'missing_cursor'
+      WHEN row_cursor IS NULL THEN 'missing_cursor'
       {% endif %}
       ELSE 'create'
     END AS op
-  FROM named
+  FROM recognised
   {% if only_dead %}
-  JOIN {{ dead_letters | table }} AS dead
-    ON dead.row_id = named.row_id AND dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open'
-    {{ dead_filter }}
+  WHERE is_dead
+  {% elif is_backfill %}
+  WHERE row_cursor IS NOT NULL OR NOT is_known
   {% elif cursor %}
-  LEFT JOIN {{ dead_letters | table }} AS dead
-    ON dead.row_id = named.row_id AND dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open'
-    AND named.row_cursor IS NULL
-  {% if not is_backfill %}
-  LEFT JOIN {{ sent | table }} AS sent ON sent.row_id = named.row_id
-  {% endif %}
-  WHERE dead.row_id IS NULL{% if not is_backfill %} AND sent.row_id IS NULL{% endif +%}
-  {% elif skip_dead %}
-  LEFT JOIN {{ dead_letters | table }} AS dead
-    ON dead.row_id = named.row_id AND dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open'
+  WHERE NOT is_known
   {% endif %}
 ),
 counts AS (
