@@ -15,7 +15,7 @@ def deliver(record: SQSRecord, lambda_context: LambdaContext) -> None:
     app = edge.app()
 
     def deliver_one(key: str) -> None:
-        found = app.deliver_chunk(key, lambda: edge.seconds_left(lambda_context.get_remaining_time_in_millis()))
+        found = app.deliver_announced(key, lambda: edge.seconds_left(lambda_context.get_remaining_time_in_millis()))
         edge.after_delivery(key, found)
 
     edge.each(edge.keys_of_message(record.body, app.state), deliver_one)

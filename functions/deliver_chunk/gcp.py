@@ -15,5 +15,5 @@ LIFE_SECONDS = float(os.environ.get("ROWFERRY_TIMEOUT_SECONDS", "540"))  # the f
 def deliver_chunk(event: CloudEvent) -> None:
     app, ends_at = edge.app(), time.monotonic() + LIFE_SECONDS
     for key in edge.keys_of_event(event.data, app.state):
-        found = app.deliver_chunk(key, lambda: edge.seconds_left(1000 * (ends_at - time.monotonic())))
+        found = app.deliver_announced(key, lambda: edge.seconds_left(1000 * (ends_at - time.monotonic())))
         edge.after_delivery(key, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import date, timedelta
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from rowferry.errors import UsageError
+from rowferry.errors import RowferryError, UsageError
 from rowferry.parts import Parts, unknown
 from rowferry.stores.port import NotFound
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 
 LEFT_ALONE = timedelta(minutes=10)  # a file that is younger has an event under way, most likely
+
+log = logging.getLogger("rowferry")
 
 
 def forever() -> float:
@@ -64,7 +67,11 @@ class App(Parts):
         return run.result()
 
     def deliver_chunk(
-        self, key: str, left_seconds: Callable[[], float] = forever, progress: Callable[[int], None] = lambda _rows: None
+        self,
+        key: str,
+        left_seconds: Callable[[], float] = forever,
+        progress: Callable[[int], None] = lambda _rows: None,
+        makes_way: Callable[[], bool] = lambda: False,
     ) -> Delivery:
         """Bring one chunk to its receipts, as far as vendor and time allow; see `delivery.deliver`."""
         from rowferry.delivery.chunk import ChunkName
@@ -78,10 +85,33 @@ class App(Parts):
             owner=self.owner,
             left_seconds=left_seconds,
             progress=progress,
+            makes_way=makes_way,
         )
         if found.status == "refused":
             self._refused(ChunkName.of(key), found.reason)
         return found
+
+    def deliver_announced(self, key: str, left_seconds: Callable[[], float] = forever) -> Delivery:
+        """Deliver a chunk that an event tells of, where all lanes share a worker: what waits in better ones passes it,
+        before it and on its way."""
+        from rowferry.delivery.chunk import ChunkName
+        from rowferry.delivery.lanes import Lookout
+
+        lookout = Lookout(self.state, ChunkName.of(key), self.owner, self.clock)
+        while True:
+            for better in lookout.hand_out():
+                self._let_pass(better, left_seconds)
+            found = self.deliver_chunk(key, left_seconds, makes_way=lookout.sees)
+            if found.status != "open" or not lookout.has_seen:
+                return found
+
+    def _let_pass(self, key: str, left_seconds: Callable[[], float]) -> None:
+        """Deliver a chunk that another one makes way for. Its own event takes up what becomes of it, good or bad."""
+        try:
+            found = self.deliver_announced(key, left_seconds)
+            log.info("%s passes: %s %s", key, found.status, found.reason)
+        except RowferryError as error:
+            log.warning("%s can't be delivered now: %s", key, error)
 
     def _refused(self, name: ChunkName, reason: str) -> None:
         """A vendor refuses our key: the run has failed, and its people are told."""

@@ -1,0 +1,82 @@
+"""Lanes: what is urgent passes what is not, though both leave by the same worker.
+
+    outbox/<destination>/1/    webhooks and notices
+    outbox/<destination>/2/    runs
+    outbox/<destination>/3/    backfills and large runs
+
+A destination has one queue for all lanes, since its workers are its pace: others for the better lanes would
+be as many more. So a worker that is at a chunk of a later lane looks every few seconds into the better ones.
+When something waits there, it takes no new batch; what is in flight ends and is journaled; it delivers what
+waits, and goes on behind its last outcome. Events of chunks that were delivered so find them settled.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from itertools import islice
+
+from rowferry.clock import Clock
+from rowferry.delivery import claim as claims
+from rowferry.delivery.chunk import ChunkName
+from rowferry.delivery.outbox import URGENT, waiting
+from rowferry.errors import TryLater
+from rowferry.owner import Owner
+from rowferry.stores.port import Store
+
+LOOK_SECONDS = 5.0  # between two looks: one listing for each better lane
+PASS_AT_ONCE = 20  # chunks that may pass between two looks; then our own is sent for a while again, whatever waits
+_LOOKED_AT = 100  # chunks of a lane at most in one look: those that can't be delivered must not make it a long one
+log = logging.getLogger("rowferry")
+
+
+class Lookout:
+    """Sees what waits in the lanes before a chunk's own. For one worker's call; safe for its threads.
+
+    A chunk is handed out once: one that can't be delivered does not hold ours up again and again.
+    """
+
+    def __init__(self, store: Store, name: ChunkName, owner: Owner, clock: Clock) -> None:
+        self._store, self._name, self._owner, self._clock = store, name, owner, clock
+        self._handed_out: set[str] = set()
+        self._looking = threading.Lock()
+        self._look_at: float | None = None
+        self.has_seen = False
+        """Whether something has come into sight since chunks were handed out."""
+
+    def hand_out(self) -> list[str]:
+        """Chunks of better lanes that wait and that nobody is at, the best first; at most `PASS_AT_ONCE`."""
+        self.has_seen, self._look_at = False, None
+        found = self._look(PASS_AT_ONCE)
+        self._handed_out.update(found)
+        return found
+
+    def sees(self) -> bool:
+        """Whether something is to be handed out: looks every `LOOK_SECONDS`, first that long after the first question,
+        so that our own chunk sends something in any case."""
+        if self.has_seen or not self._looking.acquire(blocking=False):
+            return self.has_seen  # one thread's look is enough
+        try:
+            now = self._clock.monotonic()
+            is_due = self._look_at is not None and now >= self._look_at
+            if is_due or self._look_at is None:
+                self._look_at = now + LOOK_SECONDS
+            self.has_seen = is_due and bool(self._look(1))
+            return self.has_seen
+        finally:
+            self._looking.release()
+
+    def _look(self, most: int) -> list[str]:
+        """The first few that are free. A store out of reach shows none: our own chunk goes on as it can."""
+        try:
+            return list(islice(self._free(), most))
+        except TryLater as error:
+            log.warning("what waits for %s can't be seen: %s", self._name.destination, error)
+            return []
+
+    def _free(self) -> Iterator[str]:
+        for lane in range(URGENT, self._name.lane):
+            for key in islice(waiting(self._store, self._name.destination, lane), _LOOKED_AT):
+                if key not in self._handed_out and not claims.is_held(self._store, ChunkName.of(key).stem, self._owner, self._clock):
+                    yield key
