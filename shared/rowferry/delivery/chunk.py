@@ -99,6 +99,16 @@ def write_chunk(store: Store, plan: Plan, part: int | str, lines: Iterable[bytes
     return True
 
 
+def packed_head(plan: Plan) -> bytes:
+    """A chunk's first line, packed by itself: its `packed` lines follow as they are (RFC 1952, 2.2)."""
+    return packed([orjson.dumps({"plan": plan})])
+
+
+def packed(lines: Iterable[bytes]) -> bytes:
+    """A few lines as they stand in a chunk; in one go, where `write_chunk` bounds its memory."""
+    return igzip.compress(b"".join([line + b"\n" for line in lines]), compresslevel=1, mtime=0)
+
+
 def _grouped(lines: Iterable[bytes]) -> Iterator[bytes]:
     """Some hundred lines at a time: a call of the packer for each would cost more than the packing."""
     found = iter(lines)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-from rowferry.delivery.chunk import OUTBOX, ChunkName, Row, encode_row, write_chunk
+from rowferry.delivery.chunk import OUTBOX, ChunkName, Row, encode_row, packed, packed_head
 from rowferry.delivery.plan import Plan
-from rowferry.delivery.receipts import PREFIX
 from rowferry.mapping.mapping import Field, Part
-from rowferry.stores.port import Store
+from rowferry.stores.port import Exists, Store
 
 RELAYED = "relayed"  # stands where a chunk of a sync has its run
 URGENT = 1  # the lane of webhooks and notices: ahead of every sync
@@ -34,32 +34,39 @@ class Outbox:
         settled by its receipts: nothing is sent a second time while they stand.
         Raises `TryLater` when the store can't take it; nothing is on its way then.
         """
-        names = list(dict.fromkeys(name for row in rows for name in row))
+        names = tuple(dict.fromkeys(name for row in rows for name in row))
         name = name_of(id, destination)
-        plan = Plan(
-            run=RELAYED,
-            sync=source,
-            destination=destination,
-            action=action,
-            columns=tuple((name, "JSON") for name in names),
-            fields=tuple(Field(name, (Part(column=name),)) for name in names),
-            kind="relay",
-            lane=URGENT,
-            idempotency=idempotency,
-        )
         lines = [
-            encode_row(
-                Row(
-                    f"{name}-{index}",
-                    f"{id}#{index}",
-                    "upsert",
-                    "".join("1" if name in row else "0" for name in names),
-                    [row.get(name) for name in names],
-                )
-            )
+            encode_row(Row(f"{name}-{index}", f"{id}#{index}", "upsert", _mask(row, names), [row.get(name) for name in names]))
             for index, row in enumerate(rows)
         ]
-        return write_chunk(self._store, plan, name, lines)
+        body = _head(source, destination, action, names, idempotency) + packed(lines)
+        try:
+            self._store.create(ChunkName(destination, URGENT, source, RELAYED, name).key, body)
+        except Exists:
+            return False
+        return True
+
+
+def _mask(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    return "".join(["1" if name in row else "0" for name in names])
+
+
+@lru_cache(maxsize=1024)
+def _head(source: str, destination: str, action: str, names: Sequence[str], idempotency: str | None) -> bytes:
+    """What such a chunk begins with: the same for all events of a kind, so it is made once."""
+    plan = Plan(
+        run=RELAYED,
+        sync=source,
+        destination=destination,
+        action=action,
+        columns=tuple((name, "JSON") for name in names),
+        fields=tuple(Field(name, (Part(column=name),)) for name in names),
+        kind="relay",
+        lane=URGENT,
+        idempotency=idempotency,
+    )
+    return packed_head(plan)
 
 
 def waiting(store: Store, destination: str, lane: int) -> Iterator[str]:
@@ -68,6 +75,8 @@ def waiting(store: Store, destination: str, lane: int) -> Iterator[str]:
     Lists as it is read: whoever wants the first few pays for a page. Whether somebody is at work on one of
     them, its claim says.
     """
+    from rowferry.delivery.receipts import PREFIX  # brings pydantic along, which taking a webhook in can do without
+
     names = (ChunkName.of(found.key) for found in store.list(f"{OUTBOX}{destination}/{lane}/"))
     for (sync, run), chunks in groupby(names, lambda name: (name.sync, name.run)):
         # Receipts of what is relayed are kept for days, those of a run go with it: only these are few.
