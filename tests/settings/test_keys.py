@@ -71,6 +71,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     (f"{S}.columns", {"_partition_x": "STRING"}, f"{S}.columns._partition_x", "reserved"),
     (f"{S}.columns", {"customer_id": "STRIN"}, f"{S}.columns.customer_id", "STRING, INT64"),
     (f"{S}.columns", {"email": "STRING", "Email": "STRING"}, f"{S}.columns.Email", "upper and lower case"),
+    (f"{S}.columns", {"_rowferry_file": "STRING"}, f"{S}.columns._rowferry_file", "that Rowferry adds"),
     (f"{S}.write", "upsert", f"{S}.write", "append, merge, replace"),
     (f"{S}.write", "merge", f"{S}.key", "is missing"),
     (f"{S}.replace", "partition", f"{S}.replace", "has no meaning with write: append"),

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from rowferry.feeds.preset import preset_names
+from rowferry.feeds.preset import Named, find_preset, preset_names
 from rowferry.mapping import transforms
 from rowferry.settings.feed import PRESET_PARTS, Preset
 from rowferry.settings.sync import TRANSFORMS, ColumnField, Guards, Sync, Transform, ValueField
@@ -67,3 +67,19 @@ def test_words_agree_with_those_who_use_them() -> None:
     assert sorted(TRANSFORMS) == transforms.names()
     assert sorted(get_args(Preset)) == sorted(PRESET_PARTS) == preset_names()
     assert sorted(get_args(Scheme)) == schemes()
+
+
+@pytest.mark.parametrize(
+    ("preset", "file"),
+    [
+        ("clevertap_events", "clevertap/1761651721-1761651722-Order-Placed-20260304-0-77.csv.gz"),
+        ("clevertap_profiles", "clevertap/100000000-1761651721-1761651721-0.csv.gz"),
+        ("braze_currents", "currents/event_type=users.Open/date=2026-03-04-17/437/part-0.avro"),
+        ("amplitude_export", "amp/123456/123456_2026-03-04_7#12.json.gz"),
+    ],
+)
+def test_the_parts_of_a_preset_are_those_that_its_file_names_have(preset: str, file: str) -> None:
+    """A table may be named by a part only if the preset's files say it: a part that none has would fail each of them."""
+    named = find_preset(preset).read_name(file)
+    assert isinstance(named, Named)
+    assert named.parts.keys() == PRESET_PARTS[preset]

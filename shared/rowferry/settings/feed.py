@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from rowferry.errors import Problem
+from rowferry.feeds.names import SYSTEM_PREFIX
 from rowferry.settings.base import Frozen, Seconds
 from rowferry.settings.hours import ExpectText, Zone
 from rowferry.settings.names import ColumnName, ColumnType, Names, TableName
@@ -20,7 +21,7 @@ Preset = Literal["clevertap_events", "clevertap_profiles", "braze_currents", "am
 # What each preset reads from a file's name, for use in `table`.
 PRESET_PARTS: dict[str, frozenset[str]] = {
     "clevertap_events": frozenset({"event", "day", "request", "run", "index", "database"}),
-    "clevertap_profiles": frozenset({"account", "request", "run", "day", "index", "database"}),
+    "clevertap_profiles": frozenset({"account", "request", "run", "day", "database"}),
     "braze_currents": frozenset({"event", "day", "hour", "version"}),
     "amplitude_export": frozenset({"project", "day", "hour", "index"}),
 }
@@ -87,6 +88,8 @@ class Feed(Frozen):
         for name in self.columns:
             if lower.count(name.lower()) > 1:
                 yield Problem(f"columns.{name}", "stands here twice but for upper and lower case", "BigQuery holds both for the same name")
+            if name.lower().startswith(SYSTEM_PREFIX):
+                yield Problem(f"columns.{name}", f"begins with {SYSTEM_PREFIX}, as columns do that Rowferry adds", "give it another name")
         if self.preset or not self.columns or self.new_columns == "add":
             return
         named = {"key": self.key, "cluster_by": self.cluster_by, "order_by": self.order_by, "partition_by": self.partition_by}
