@@ -48,6 +48,7 @@ locals {
   bucket_ids = { for bucket in local.buckets : bucket => contains(local.made, bucket) ? google_storage_bucket.this[bucket].name : bucket }
   expiry = {
     outbox     = var.keep_days
+    exported   = var.keep_days
     receipts   = var.keep_days
     claims     = var.keep_days
     journal    = var.keep_days

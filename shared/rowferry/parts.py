@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from rowferry import destinations
 from rowferry.clock import Clock, SystemClock
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rowferry.syncs.source import DatabaseSource
     from rowferry.syncs.start import Starter
     from rowferry.syncs.sweep import Sweeper
-    from rowferry.warehouse.port import Warehouse
+    from rowferry.warehouse.port import Exporting, Warehouse
     from rowferry.webhooks.relay import Relay
 
 
@@ -147,7 +147,7 @@ class Parts:
         sync = self.settings.syncs[name]
         settings = self._destination(sync.to)
         source = self._source(name) if sync.model.database is not None else None
-        return Resolver(name, sync, destinations.find(settings.vendor), settings, self.warehouse, source)
+        return Resolver(name, sync, destinations.find(settings.vendor), settings, self.warehouse, source, self.export_rows)
 
     def _source(self, name: str) -> DatabaseSource:
         from rowferry.syncs.source import DatabaseSource
@@ -174,9 +174,18 @@ class Parts:
     @property
     def starter(self) -> Starter:
         """Starts runs."""
+        from rowferry.syncs.exporter import Exporter
         from rowferry.syncs.start import Starter
 
-        return Starter(self.state, self.warehouse, self.clock)
+        exporter = Exporter(self.state, cast("Exporting", self.warehouse)) if self.export_rows is not None else None
+        return Starter(self.state, self.warehouse, self.clock, exporter)
+
+    @property
+    def export_rows(self) -> int | None:
+        """From how many rows on the warehouse writes a run's chunks by itself; None where it can't: BigQuery alone
+        does, and into Cloud Storage alone."""
+        wanted = self.settings.warehouse
+        return wanted.export_rows if wanted.engine == "bigquery" and self.settings.state.startswith("gs://") else None
 
     @property
     def finisher(self) -> Finisher:

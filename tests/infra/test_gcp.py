@@ -275,7 +275,8 @@ def test_nothing_of_the_runs_that_is_needed_later_expires(state: Resources) -> N
         if rule["action"][0]["type"] == "Delete"
     }
     assert expiring == {
-        "main/outbox/": 45, "main/receipts/": 45, "main/claims/": 45, "main/journal/": 45, "main/webhooks/": 45, "main/quarantine/": 180,
+        "main/outbox/": 45, "main/exported/": 45, "main/receipts/": 45, "main/claims/": 45, "main/journal/": 45,
+        "main/webhooks/": 45, "main/quarantine/": 180,
     }  # fmt: skip
 
 

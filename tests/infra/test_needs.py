@@ -174,10 +174,10 @@ def sweep(shop: Shop) -> None:
 
 
 def leave_behind(shop: Shop) -> None:
-    """What a deliverer that was killed after its receipts leaves behind for who closes the run."""
+    """What a deliverer that was killed after its receipts leaves behind for who closes the run, and an export that failed."""
     for path in (shop.folder / "state" / "receipts").rglob("*.json"):
         stem = path.relative_to(shop.folder / "state" / "receipts").with_suffix("")
-        for left in (Path("claims", f"{stem}.json"), Path("journal", stem, "00000000")):
+        for left in (Path("claims", f"{stem}.json"), Path("journal", stem, "00000000"), Path("exported", stem, "r0", "0.json.gz")):
             (shop.folder / "state" / left).parent.mkdir(parents=True, exist_ok=True)
             (shop.folder / "state" / left).write_text("[]")
 
@@ -221,6 +221,12 @@ def test_a_function_resolves_the_secrets_of_its_own_part_of_the_settings(ledgers
     for function, ledger in ledgers.items():
         wanted = {name for section in NEEDS[function].get("secrets", ()) for name in own.get(section, set())}
         assert ledger.asked == wanted, function
+
+
+@pytest.mark.parametrize("function", sorted(NEEDS))
+def test_who_may_say_when_an_event_comes_again_does_so(function: str) -> None:
+    """The right to hide a message is given to the edges that use it and to no other."""
+    assert ("queue_aws.comes_again(" in (ROOT / "functions" / function / "aws.py").read_text()) == NEEDS[function].get("pauses", False)
 
 
 @pytest.mark.parametrize("cloud", ["aws", "gcp"])

@@ -19,6 +19,7 @@ from bqemulator.sql.parameters import _SCALAR_CONVERTERS, _extract_value
 from bqemulator.storage.sql_identifiers import quoted_table_ref
 from bqemulator.storage.type_map import bq_schema_to_duckdb_columns
 
+from support import bigquery_exports
 from support.bigquery_loads import run_load_job
 
 _upload_job_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("upload_job_id", default=None)
@@ -57,6 +58,7 @@ def put_right() -> None:
     jobs._handle_query_job = _query_once
     jobs._SQL_EXECUTION_DOMAIN_ERRORS = ()  # jobs.query answers 400; it would answer 200 with no rows
     executor.ScriptInterpreter = _Interpreter
+    bigquery_exports.put_right()
 
 
 def grow_tables(ctx: Any) -> None:

@@ -16,6 +16,7 @@ from rowferry.clock import Clock
 from rowferry.settings.model import Settings
 from rowferry.stores.address import open_store
 from rowferry.stores.port import Store
+from support.exporting import ExportingWarehouse
 from support.needs import NEEDS
 
 LEVELS = ("", "read", "add", "change")
@@ -99,8 +100,14 @@ class PermittedApp(App):
         def needed(name: str) -> str | None:
             return None if name in _FREE_OF_WAREHOUSE else "read" if name in _READS_OF_WAREHOUSE else "change"
 
-        inner: Any = App.warehouse.func(self)  # type: ignore[attr-defined]  # the cached property's own function
+        engine: Any = App.warehouse.func(self)  # type: ignore[attr-defined]  # the cached property's own function
+        inner = ExportingWarehouse(engine, self.state)  # BigQuery writes with the function's own rights
         return Guard(inner, self._ledger, needed, lambda _table: "warehouse")
+
+    @property
+    def export_rows(self) -> int | None:
+        """Every run leaves by an export, which takes all that the other way takes, and more."""
+        return 1
 
     def _guarded(self, url: str, thing_of: Callable[[str], str]) -> Store:
         guard: Any = Guard(open_store(url, self._folder), self._ledger, _NEEDED_FOR_STORE.get, thing_of)

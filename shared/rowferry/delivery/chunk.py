@@ -5,6 +5,9 @@
 Its first line is the run's plan, every other line a row: `[id, key, op, mask, value, value, …]`.
 `id` names the row within its run, `key` is the sync's key for people, `op` is `upsert` or `remove`,
 `mask` has a `1` for each of the plan's fields that is to be sent (null: all of them).
+
+A chunk that the warehouse has written says so in its first line, with how many rows follow; each is an
+object then: `{"row_id": …, "row_key": …, "op": …, "mask": …, "c_0": value, …}`.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any, Literal, NamedTuple, Self, cast
 import orjson
 from isal import igzip, igzip_lib
 
+from rowferry.delivery import exported
 from rowferry.delivery.plan import Plan
 from rowferry.errors import DamagedState
 from rowferry.mapping import values
@@ -27,6 +31,7 @@ OUTBOX = "outbox/"
 # What reading a cut or changed file comes to. isal's stub declares an instance where the class is.
 _DAMAGED: tuple[type[Exception], ...] = (OSError, EOFError, cast(type[Exception], igzip_lib.IsalError), orjson.JSONDecodeError)
 _NO_PLAN: tuple[type[Exception], ...] = (*_DAMAGED, KeyError, TypeError)
+_NO_OBJECT: tuple[type[Exception], ...] = (*_NO_PLAN, ValueError, AttributeError)
 _READ_BYTES = 1 << 18
 Op = Literal["upsert", "remove"]
 
@@ -99,6 +104,14 @@ def write_chunk(store: Store, plan: Plan, part: int | str, lines: Iterable[bytes
     return True
 
 
+def exported_head(plan: Plan, rows: int) -> bytes:
+    """What stands before the `rows` of a chunk that the warehouse writes: its first line, packed by itself.
+
+    Packed files one after the other are one packed file (RFC 1952, 2.2), so the rows' own may follow as they are.
+    """
+    return igzip.compress(orjson.dumps({"plan": plan, "exported": rows}) + b"\n", compresslevel=1, mtime=0)
+
+
 def packed_head(plan: Plan) -> bytes:
     """A chunk's first line, packed by itself: its `packed` lines follow as they are (RFC 1952, 2.2)."""
     return packed([orjson.dumps({"plan": plan})])
@@ -126,13 +139,18 @@ class Chunk:
         self._stream, self._key = store.open(key), key
         self._lines = io.BufferedReader(igzip.GzipFile(fileobj=self._stream, mode="rb"), _READ_BYTES)
         try:
-            self.plan = Plan.from_dict(orjson.loads(self._lines.readline())["plan"])
+            head = orjson.loads(self._lines.readline())
+            self.plan = Plan.from_dict(head["plan"])
         except _NO_PLAN:
             raise DamagedState(key) from None
+        self._exported: int | None = head.get("exported")
         self._decoders = [(index, decode) for index, (_, kind) in enumerate(self.plan.columns) if (decode := values.decoder(kind))]
 
     def rows(self) -> Iterator[Row]:
         """Every row, in the chunk's order."""
+        return self._written() if self._exported is None else self._exported_rows(self._exported)
+
+    def _written(self) -> Iterator[Row]:
         try:
             for line in self._lines:
                 row_id, key, op, mask, *found = orjson.loads(line)
@@ -141,6 +159,19 @@ class Chunk:
                 yield Row(row_id, key, op, mask, found)
         except _DAMAGED:
             raise DamagedState(self._key) from None
+
+    def _exported_rows(self, expected: int) -> Iterator[Row]:
+        """The warehouse's rows. That there are as many as were asked of it shows at their end."""
+        read, count = exported.reader([kind for _, kind in self.plan.columns]), 0
+        try:
+            for line in self._lines:
+                found = orjson.loads(line)
+                count += 1
+                yield Row(found["row_id"], found.get("row_key"), found["op"], found.get("mask"), read(found))
+        except _NO_OBJECT:
+            raise DamagedState(self._key) from None
+        if count != expected:
+            raise DamagedState(self._key)
 
     def __enter__(self) -> Self:
         return self

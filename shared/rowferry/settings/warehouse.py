@@ -33,6 +33,9 @@ class Warehouse(Frozen):
     project: str | None = Field(None, min_length=1, description="BigQuery: the project that pays for jobs and holds the tables.")
     location: str = Field("US", min_length=1, description="BigQuery: where the datasets are, such as EU or europe-west3.")
     dataset: Annotated[str, AfterValidator(_dataset)] = "rowferry"
+    export_rows: int | None = Field(
+        1_000_000, gt=0, description="BigQuery: with `state` in Cloud Storage, runs of so many rows leave by EXPORT DATA; null: never."
+    )
     path: LocalPath | None = Field(None, description="DuckDB: the database file; relative to the settings file.")
     memory_limit: Annotated[str, AfterValidator(_memory)] = Field("1GB", description="DuckDB: memory it may take before it spills to disk.")
     threads: int | None = Field(None, gt=0, le=1024, description="DuckDB: how many threads; all cores when left out.")
@@ -43,7 +46,7 @@ class Warehouse(Frozen):
             yield Problem("project", "is missing", "BigQuery needs the Google Cloud project, e.g. project: acme-data")
         if self.engine == "duckdb" and self.path is None:
             yield Problem("path", "is missing", "DuckDB needs the file it keeps its tables in, e.g. path: warehouse.duckdb")
-        for key in ("project",) if self.engine == "duckdb" else ("path", "memory_limit", "threads"):
+        for key in ("project", "export_rows") if self.engine == "duckdb" else ("path", "memory_limit", "threads"):
             if key in self.model_fields_set:
                 yield Problem(key, f"has no meaning with engine: {self.engine}", "take it out, or change the engine")
 

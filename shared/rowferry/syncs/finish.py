@@ -16,6 +16,7 @@ from typing import Any
 
 from rowferry.clock import Clock
 from rowferry.delivery.chunk import OUTBOX, Chunk, ChunkName
+from rowferry.delivery.exported import FOLDER
 from rowferry.delivery.receipts import PREFIX, Receipts
 from rowferry.delivery.runs import SHOWN_REJECTIONS, Manifest, Run, RunResult, Totals
 from rowferry.stores.port import Store
@@ -190,7 +191,8 @@ class Finisher:
             return
         plan = Outline.from_dict(outline).plan
         own = f"{run.sync}/{run.run}/"
-        for prefix in (f"{OUTBOX}{plan.destination}/{plan.lane}/{own}", f"journal/{own}", f"claims/{own}", f"{PREFIX}{own}"):
+        outbox = f"{OUTBOX}{plan.destination}/{plan.lane}/{own}"
+        for prefix in (outbox, f"journal/{own}", f"claims/{own}", f"{PREFIX}{own}", f"{FOLDER}{own}"):
             for found in self.store.list(prefix):
                 self.store.delete(found.key)
         self.warehouse.drop(outline["run_table"])

@@ -17,7 +17,8 @@ from rowferry.warehouse.port import Param
 @dataclass(frozen=True, slots=True)
 class Outline:
     """`statement` makes `run_table` with `params` (name → type and text). `keyed` is whether the delivered
-    state follows (`changed`, `audience`), `cursor_type` whether a window of a cursor does (`new`)."""
+    state follows (`changed`, `audience`), `cursor_type` whether a window of a cursor does (`new`). From
+    `export_rows` rows on, the warehouse writes the chunks by itself; None: never."""
 
     plan: Plan
     mode: str
@@ -37,6 +38,7 @@ class Outline:
     lag_seconds: float = 0.0
     moves_cursor: bool = False
     source_table: str | None = None
+    export_rows: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able values; `from_dict` reads them back."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from rowferry.delivery.batch import batches
 from rowferry.delivery.deliver import FieldsOf
-from rowferry.delivery.plan import Plan
 from rowferry.destinations.port import Destination
 from rowferry.errors import RowRejected
 from rowferry.syncs.counts import Counts, known_rows
 from rowferry.syncs.guards import refusal
 from rowferry.syncs.outline import Outline
 from rowferry.syncs.start import make_run_table, run_rows
+from rowferry.syncs.stretches import Stretch, cut
 from rowferry.warehouse.port import Warehouse
 
 _SAMPLES = 5
@@ -56,11 +56,8 @@ def preview(warehouse: Warehouse, destination: Destination[Any], settings: Any, 
 
 def _preview(warehouse: Warehouse, destination: Destination[Any], settings: Any, outline: Outline, counts: Counts, known: int) -> Preview:
     found = _Rehearsal()
-    removal = replace(outline.plan, action=outline.remove_action) if outline.remove_action else outline.plan
-    for plan, first, last in ((outline.plan, 1, counts.upserts), (removal, counts.upserts + 1, counts.to_send)):
-        for start in range(first, last + 1, outline.chunk_rows):
-            end = min(last, start + outline.chunk_rows - 1)
-            found.rehearse(warehouse, destination, settings, outline, plan, start, end)
+    for stretch in cut(outline, counts):
+        found.rehearse(warehouse, destination, settings, outline, stretch)
     pace = destination.pace(settings)
     per_second = pace.per_second if pace.per_second is not None else pace.in_flight / _ANSWER_SECONDS
     return Preview(
@@ -84,15 +81,14 @@ class _Rehearsal:
         self.requests = self.attributes = self.rejected = 0
         self.samples: list[dict[str, Any]] = []
 
-    def rehearse(
-        self, warehouse: Warehouse, destination: Destination[Any], settings: Any, outline: Outline, plan: Plan, first: int, last: int
-    ) -> None:
+    def rehearse(self, warehouse: Warehouse, destination: Destination[Any], settings: Any, outline: Outline, stretch: Stretch) -> None:
+        plan = stretch.plan
         action = destination.actions[plan.action]
         to_fields, limits = FieldsOf(plan, action, settings), action.limits(settings)
         identifiers = {name.name for name, is_one in zip(plan.fields, outline.is_identifier, strict=True) if is_one} | {plan.idempotency}
 
         def payloads() -> Iterator[tuple[int, bytes]]:
-            for index, row in enumerate(run_rows(warehouse, outline, plan, first, last)):
+            for index, row in enumerate(run_rows(warehouse, outline, plan, stretch.first, stretch.last)):
                 try:
                     fields = to_fields.fields(row)
                     payload = action.to_payload(fields, settings)

@@ -41,7 +41,8 @@ class DeadLetters:
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """Resolves one sync. `settings` are the destination's; `source` is there for a model in a database."""
+    """Resolves one sync. `settings` are the destination's; `source` is there for a model in a database.
+    `export_rows`: see `Outline`."""
 
     name: str
     sync: Sync
@@ -49,6 +50,7 @@ class Resolver:
     settings: Any
     warehouse: Warehouse
     source: DatabaseSource | None = None
+    export_rows: int | None = None
 
     def outline(self, run: str, at: datetime, *, replay: DeadLetters | None = None, window: tuple[str, str] | None = None) -> Outline:
         """What a run that starts now will do. Raises `SourceError` when the model can't be read.
@@ -109,6 +111,7 @@ class Resolver:
             notify_rejected_percent=sync.notify_rejected_percent,
             remove_action=self.destination.remove_action if deletes else None,
             source_table=source_table(self.name, run) if sync.model.database else None,
+            export_rows=self.export_rows,
         )
 
     def _unkeyed(
@@ -148,6 +151,7 @@ class Resolver:
             lag_seconds=sync.lag,
             moves_cursor=cursor_type is not None and replay is None and window is None,
             source_table=source_table(self.name, run) if sync.model.database else None,
+            export_rows=self.export_rows,
         )
 
     def _window(self, shape: Shape, at: datetime, window: tuple[str, str] | None, *, is_replay: bool) -> tuple[str | None, str, str | None]:

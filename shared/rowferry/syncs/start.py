@@ -10,21 +10,25 @@ create-only and named by the run, so a step that was killed is done again to the
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from rowferry.clock import Clock
-from rowferry.delivery.chunk import ChunkName, Row, chunk_name, encode_row, write_chunk
+from rowferry.delivery.chunk import ChunkName, Row, encode_row, write_chunk
 from rowferry.delivery.plan import Plan
 from rowferry.delivery.runs import SHOWN_REJECTIONS, Head, Manifest, Run
 from rowferry.errors import OutOfTime, SourceError, UsageError
 from rowferry.stores.port import Store
 from rowferry.syncs import tables
 from rowferry.syncs.counts import Counts, known_rows, read_counts, read_rejections
+from rowferry.syncs.exporter import Exporter
 from rowferry.syncs.guards import refusal
 from rowferry.syncs.outline import Outline
+from rowferry.syncs.stretches import Stretch, cut, is_exported, neighbours
 from rowferry.warehouse.port import Warehouse, WarehouseError
 
 RUN_TABLE_LIFE = timedelta(days=14)
@@ -33,11 +37,12 @@ _CHUNK_SECONDS = 30.0  # writing a chunk takes a second or two; what a slow stor
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """Starts runs. `outline_of(run, at)` resolves the sync as the settings stand now."""
+    """Starts runs. `exporter` is there where the warehouse can write the chunks of a large run by itself."""
 
     store: Store
     warehouse: Warehouse
     clock: Clock
+    exporter: Exporter | None = None
 
     def start(
         self,
@@ -53,6 +58,7 @@ class Starter:
 
         With `accept`, the refused run of that name goes on; raises `UsageError` when it is not the
         latest one or was not refused. `kind` is noted on a new run, for whoever finds it open.
+        `outline_of(run, at)` resolves the sync as the settings stand now.
 
         Raises `SourceError` when the model can't be read: the next call reads it as the settings stand
         then. Raises `OutOfTime` when `left_seconds` do not suffice for the next chunk: the next call goes
@@ -131,20 +137,24 @@ class Starter:
         run.put("refused", body)
 
     def _write_chunks(self, outline: Outline, counts: Counts, left_seconds: Callable[[], float]) -> int:
-        number = 0
-        removal = replace(outline.plan, action=outline.remove_action) if outline.remove_action else outline.plan
-        for plan, first, last in ((outline.plan, 1, counts.upserts), (removal, counts.upserts + 1, counts.to_send)):
-            for start in range(first, last + 1, outline.chunk_rows):
-                end = min(last, start + outline.chunk_rows - 1)
-                if self.store.head(chunk_name(plan, number).key) is None:
-                    if left_seconds() < _CHUNK_SECONDS:
-                        raise OutOfTime(f"{plan.sync}: {number} chunks are written; the next call goes on behind them")
-                    write_chunk(self.store, plan, number, self._lines(outline, plan, start, end))
-                number += 1
-        return number
+        """Write the chunks that are not there yet; how many there are together."""
+        stretches = list(cut(outline, counts))
+        written = {found.key for found in self.store.list(ChunkName.prefix(outline.plan))}
+        missing = [stretch for stretch in stretches if stretch.key not in written]
+        if missing and self.exporter is not None and is_exported(outline, counts):
+            missing = self.exporter.write(outline, missing, left_seconds)
+        for together in neighbours(missing):
+            self._write_through(outline, together, left_seconds)
+        return len(stretches)
 
-    def _lines(self, outline: Outline, plan: Plan, first: int, last: int) -> Iterator[bytes]:
-        return (encode_row(row) for row in run_rows(self.warehouse, outline, plan, first, last))
+    def _write_through(self, outline: Outline, together: list[Stretch], left_seconds: Callable[[], float]) -> None:
+        """Read the rows of these neighbours, in one go, and write their chunks."""
+        first, last = together[0], together[-1]
+        with closing(run_rows(self.warehouse, outline, first.plan, first.first, last.last)) as rows:
+            for stretch in together:
+                if left_seconds() < _CHUNK_SECONDS:
+                    raise OutOfTime(f"{stretch.plan.sync}: {stretch.number} chunks are written; the next call goes on behind them")
+                write_chunk(self.store, stretch.plan, stretch.number, map(encode_row, islice(rows, stretch.rows)))
 
 
 def make_run_table(warehouse: Warehouse, outline: Outline, *, expires_at: datetime) -> Counts:
@@ -165,7 +175,7 @@ def make_run_table(warehouse: Warehouse, outline: Outline, *, expires_at: dateti
     return read_counts(warehouse, outline.run_table)
 
 
-def run_rows(warehouse: Warehouse, outline: Outline, plan: Plan, first: int, last: int) -> Iterator[Row]:
+def run_rows(warehouse: Warehouse, outline: Outline, plan: Plan, first: int, last: int) -> Generator[Row, None, None]:
     """Rows of a run table by position, as they stand in a chunk."""
     columns = ["row_id", "row_key", "op", "mask", *(f"c_{index}" for index in range(len(plan.columns)))]
     for row_id, key, op, mask, *values in warehouse.snapshot_rows(outline.run_table, columns, first, last):

@@ -22,12 +22,12 @@ from rowferry.warehouse.bigquery_client import make_client, make_read_client
 from rowferry.warehouse.bigquery_errors import translated
 from rowferry.warehouse.bigquery_jobs import CALL_TIMEOUT, Job, JobFailed, Jobs
 from rowferry.warehouse.bigquery_loads import csv_config, json_config, load_failure
-from rowferry.warehouse.bigquery_scripts import apply_script, create_as_statement
+from rowferry.warehouse.bigquery_scripts import apply_script, create_as_statement, export_statement
 from rowferry.warehouse.bigquery_upload import UploadStream, blocks, gzipped
 from rowferry.warehouse.bigquery_values import from_fields, to_field, to_fields, to_parameters
 from rowferry.warehouse.lines import lines
 from rowferry.warehouse.names import OWN, STAGING_LIFE, is_own, quote_column, split_project, split_table
-from rowferry.warehouse.port import CsvFile, LoadSource, Param, Params, TableShape, WarehouseError
+from rowferry.warehouse.port import CsvFile, Export, LoadSource, Param, Params, TableShape, WarehouseError
 from rowferry.warehouse.types import parse_type
 
 if TYPE_CHECKING:
@@ -236,6 +236,25 @@ class BigQueryWarehouse:
             for row in self._rows(sql, {"first": Param("INT64", first), "last": Param("INT64", last)}):
                 yield tuple(row.values())
 
+    def export(self, sql: str, folder: str, *, job: str, is_kept: Callable[[Export], bool], wait_seconds: float = float("inf")) -> Export:
+        """One EXPORT DATA job. Its attempts are told apart by the end of their ids, `r0`, `r1` …, and so are their folders."""
+
+        def start(job_id: str) -> Job:
+            return self._start_query(export_statement(sql, _folder_of(job_id, folder)), self._config(None))(job_id)
+
+        with translated():
+            try:
+                done = self._jobs.run(
+                    "export",
+                    f"{folder}\n{job}\n{sql}",
+                    start,
+                    is_kept=lambda found: is_kept(_export(found, folder)),
+                    wait_seconds=wait_seconds,
+                )
+            except JobFailed as failed:
+                raise failed.trouble.error() from None
+        return _export(done, folder)
+
     def release(self) -> None:
         """Nothing: calls hold nothing between them."""
 
@@ -339,3 +358,15 @@ class BigQueryWarehouse:
 
     def _name(self, table: str) -> str:
         return self.quote(table).strip("`")
+
+
+def _folder_of(job_id: str, folder: str) -> str:
+    return f"{folder}{job_id.rpartition('-')[2]}/"
+
+
+def _export(job: Job, folder: str) -> Export:
+    """What the job says it wrote. `rowCount` is marked Alpha in the API's reference, so it may be missing
+    (cloud.google.com/bigquery/docs/reference/rest/v2/Job#ExportDataStatistics, read 2026-11)."""
+    said = job._properties.get("statistics", {}).get("query", {}).get("exportDataStatistics", {})  # the client shows no part of it
+    files, rows = (int(said[name]) if name in said else None for name in ("fileCount", "rowCount"))
+    return Export(_folder_of(job.job_id, folder), files, rows)

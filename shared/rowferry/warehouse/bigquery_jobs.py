@@ -77,12 +77,13 @@ class Jobs:
         *,
         is_kept: Callable[[Job], bool] = lambda _: True,
         look_first: bool = False,
+        wait_seconds: float = float("inf"),
     ) -> Job:
         """The ended job that did `work`: begun now with `start(job_id)`, or begun before.
 
         A job that ended before this call counts only if it went well and `is_kept` finds what it made.
         With `look_first` an existing job is found before `start` is called, for starts that are dear.
-        Raises `JobFailed`, `TryLater`, `CredentialsError`.
+        `wait_seconds` shortens the wait for a job that runs. Raises `JobFailed`, `TryLater`, `CredentialsError`.
         """
         tries = 0
         for number in range(_MOST_NUMBERS):
@@ -92,7 +93,7 @@ class Jobs:
                 if job.error_result is None and is_kept(job):
                     return job
                 continue
-            trouble = self._wait(job)
+            trouble = self._wait(job, wait_seconds)
             if trouble is None:
                 return job
             if trouble.next is not Next.NEW_ID:
@@ -131,9 +132,9 @@ class Jobs:
     def _get(self, job_id: str) -> Job:
         return self._client.get_job(job_id, location=self._location, retry=None, timeout=CALL_TIMEOUT)
 
-    def _wait(self, job: Job) -> Trouble | None:
+    def _wait(self, job: Job, most_seconds: float) -> Trouble | None:
         """Wait for the job's end. None when it went well."""
-        until = self._clock.monotonic() + self._wait_seconds
+        until = self._clock.monotonic() + min(self._wait_seconds, most_seconds)
         for pause in _pauses(first=0.1, longest=5.0):
             if self.call(lambda: job.done(retry=None, timeout=CALL_TIMEOUT)):
                 return of_job(job.error_result) if job.error_result else None

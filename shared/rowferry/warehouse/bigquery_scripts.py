@@ -1,4 +1,4 @@
-"""The two statements that the BigQuery adapter writes itself."""
+"""The statements that the BigQuery adapter writes itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rowferry.warehouse.names import quote_column
+from rowferry.warehouse.port import WarehouseError
 
 
 def create_as_statement(table: str, sql: str, expires_at: datetime | None, cluster_by: Sequence[str]) -> str:
@@ -17,6 +18,15 @@ def create_as_statement(table: str, sql: str, expires_at: datetime | None, clust
         at = expires_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
         parts.append(f"OPTIONS (expiration_timestamp = TIMESTAMP '{at}')")
     return "\n".join([*parts, "AS", sql.strip().rstrip(";")])
+
+
+def export_statement(sql: str, folder: str) -> str:
+    """EXPORT DATA into `folder`, as gzipped JSON lines. The star becomes each file's number, of twelve digits
+    (cloud.google.com/bigquery/docs/reference/standard-sql/export-statements, read 2026-11)."""
+    if set(folder) & {"'", "\\", "*", "\n"}:
+        raise WarehouseError(f"BigQuery can't be told to write into {folder!r}: a quote, backslash, star or line break stands in it")
+    options = f"uri = '{folder}*.json.gz', format = 'JSON', compression = 'GZIP', overwrite = false"
+    return f"EXPORT DATA OPTIONS ({options}) AS\n{sql.strip().rstrip(';')}"
 
 
 def apply_script(applied: str, statements: Sequence[str]) -> str:

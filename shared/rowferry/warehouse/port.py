@@ -87,6 +87,16 @@ class LoadSource:
             raise WarehouseError(f"there is no file {Path(self.path or '').name} that can be read ({type(error).__name__})") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What an export wrote: every object under the address `folder`. `files` and `rows` are how many the
+    engine says there are; None where it does not say."""
+
+    folder: str
+    files: int | None
+    rows: int | None
+
+
 class Warehouse(Protocol):
     """SQL tables. Every method raises `TryLater` for what passes (locked, rate, out of reach),
     `WarehouseError` for what does not, `CredentialsError` where we are refused. Safe for threads.
@@ -160,3 +170,20 @@ class Warehouse(Protocol):
 
     def release(self) -> None:
         """Let go of locks and connections between two pieces of work; the next call takes them again."""
+
+
+class Exporting(Protocol):
+    """What a warehouse can do besides whose engine writes into buckets by itself. Raises what `Warehouse` raises."""
+
+    def quote(self, table: str) -> str:
+        """As `Warehouse.quote`."""
+
+    def export(self, sql: str, folder: str, *, job: str, is_kept: Callable[[Export], bool], wait_seconds: float = float("inf")) -> Export:
+        """Write the rows of a SELECT into files under the address `folder`, which ends in a slash: an object a line,
+        gzipped, in the statement's order from file to file; how many files is the engine's affair.
+
+        `job` names the work: one that did it before is adopted when `is_kept` still finds its files. Each attempt
+        writes into a folder of its own under `folder`, which the answer names, so what a failed one may leave
+        behind is never taken for rows. Raises `TryLater` when the job still runs after `wait_seconds`; the same
+        call takes it up again.
+        """
