@@ -7,6 +7,7 @@ rows and one without, so that nobody relies on either.
 from __future__ import annotations
 
 import gzip
+import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -34,5 +35,7 @@ def _write_export(table: Any, options: Any, ctx: Any) -> Any:
         if path.exists():
             raise executor.InvalidQueryError(f"{uri} exists already")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(gzip.compress(b"".join(exported(part)), mtime=0))
+        with tempfile.NamedTemporaryFile(dir=ctx.settings.gcs_local_root, delete=False) as file:  # nobody ever sees half of an object
+            file.write(gzip.compress(b"".join(exported(part)), mtime=0))
+        Path(file.name).replace(path)
     return executor._ExportOutcome(rows=len(rows), file_count=len(uris), uris=uris)

@@ -1,7 +1,8 @@
-"""A store whose owner dies: at a chosen write, before or after it took effect."""
+"""A process that dies: at a chosen write of its store or another of its steps, before or after it took effect."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import IO, Any
 
 from rowferry.errors import TryLater
@@ -50,3 +51,38 @@ class DownStore(MortalStore):
         if self.is_down:
             raise TryLater("the store is out of reach", wait_seconds=1)
         return super()._write(write)
+
+
+class Steps:
+    """Counts what leaves a trace outside the process; the step number `at` (from 1) is the last."""
+
+    def __init__(self, at: int | None = None, *, after: bool = False) -> None:
+        self.taken, self._at, self._after, self._is_dead = 0, at, after, False
+
+    def take(self, step: Callable[[], Any]) -> Any:
+        """Take a step, or die before it or after it. The dead take none."""
+        if self._is_dead:
+            raise Killed
+        self.taken += 1
+        is_last = self.taken == self._at
+        if is_last and not self._after:
+            self._is_dead = True
+            raise Killed
+        found = step()
+        if is_last:
+            self._is_dead = True
+            raise Killed
+        return found
+
+
+class DyingStore:
+    """A store whose writes are steps."""
+
+    def __init__(self, store: Store, steps: Steps) -> None:
+        self._store, self._steps = store, steps
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        if name not in ("create", "replace", "write", "join", "delete"):
+            return found
+        return lambda *given, **named: self._steps.take(lambda: found(*given, **named))

@@ -16,50 +16,14 @@ from rowferry.delivery.runs import Head, Run
 from rowferry.errors import DamagedState, OutOfTime, TryLater
 from rowferry.machine import Machine
 from rowferry.settings.file import read_settings
-from rowferry.stores.port import Store
 from rowferry.syncs.exporter import JOB_SECONDS
 from rowferry.twins.braze import BrazeTwin
 from support.exporting import ExportingWarehouse
-from support.killing import Killed
+from support.killing import DyingStore, Killed, Steps
 from support.shop import ENVIRONMENT, Shop
 
 ROWS, CHUNK_ROWS, LEFT = 25, 10, 3
 ODD = "a <b> & 'c'\n\"d\" 😀"
-
-
-class Steps:
-    """Counts what leaves a trace outside the process; the step number `at` (from 1) is the last."""
-
-    def __init__(self, at: int | None = None, *, after: bool = False) -> None:
-        self.taken, self._at, self._after, self._is_dead = 0, at, after, False
-
-    def take(self, step: Callable[[], Any]) -> Any:
-        """Take a step, or die before it or after it. The dead take none."""
-        if self._is_dead:
-            raise Killed
-        self.taken += 1
-        is_last = self.taken == self._at
-        if is_last and not self._after:
-            self._is_dead = True
-            raise Killed
-        found = step()
-        if is_last:
-            self._is_dead = True
-            raise Killed
-        return found
-
-
-class DyingStore:
-    """A store whose writes are steps."""
-
-    def __init__(self, store: Store, steps: Steps) -> None:
-        self._store, self._steps = store, steps
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._store, name)
-        if name not in ("create", "replace", "write", "join", "delete"):
-            return found
-        return lambda *given, **named: self._steps.take(lambda: found(*given, **named))
 
 
 class ExportingApp(App):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from typing import Any
 from rowferry.app import App
 from rowferry.machine import Machine
 from rowferry.settings.file import read_settings
+from rowferry.syncs.exporter import Exporter
+from rowferry.syncs.start import Starter
 from rowferry.twins.braze import BrazeTwin
+from support.exporting import ExportingWarehouse
 from support.judged import JudgedWarehouse
 from support.loading import Bench
 from support.shop import ENVIRONMENT, Shop
@@ -153,6 +157,17 @@ def send_all(folder: Path) -> None:
             Machine(app).replay("customers")
 
 
+def export(folder: Path) -> None:
+    """A run whose rows leave by an export: columns that go as they are, as text and as JSON."""
+    fields = {"external_id": "id", "ltv": "ltv", "tags": "tags"}
+    with shop(folder, map=fields) as (found, _), judged_app(found) as app:
+        found.execute("ALTER TABLE crm.customers ADD COLUMN ltv DECIMAL(38, 9); ALTER TABLE crm.customers ADD COLUMN tags VARCHAR[]")
+        resolver, exporter = app.resolver("customers"), Exporter(app.state, ExportingWarehouse(app.warehouse, app.state))
+        starter = Starter(app.state, app.warehouse, app.clock, exporter)
+        starter.start("customers", lambda run, at: replace(resolver.outline(run, at), export_rows=1))
+        assert len(list(app.state.list("outbox/"))) == 1
+
+
 def relay(folder: Path) -> None:
     """A webhook's row that the vendor does not take."""
     with BrazeTwin() as twin, judged_app(Shop(folder, twin)) as app:
@@ -171,5 +186,6 @@ SCENARIOS: tuple[Callable[[Path], None], ...] = (
     send_changed,
     send_new,
     send_all,
+    export,
     relay,
 )
