@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from rowferry import edge
+from rowferry import edge, queue_aws
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
@@ -18,7 +18,8 @@ def deliver(record: SQSRecord, lambda_context: LambdaContext) -> None:
         found = app.deliver_announced(key, lambda: edge.seconds_left(lambda_context.get_remaining_time_in_millis()))
         edge.after_delivery(key, found)
 
-    edge.each(edge.keys_of_message(record.body, app.state), deliver_one)
+    with queue_aws.comes_again(record):
+        edge.each(edge.keys_of_message(record.body, app.state), deliver_one)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:

@@ -162,6 +162,7 @@ module "function" {
   )
   secrets = [for name in each.value.secrets : local.secret_arns[name]]
   queues  = [for key, arn in local.queue_arns : arn if key == each.key]
+  pauses  = each.value.pauses
 }
 
 # ── Events ──────────────────────────────────────────────────────────────────────────────────

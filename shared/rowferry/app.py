@@ -93,7 +93,8 @@ class App(Parts):
 
     def deliver_announced(self, key: str, left_seconds: Callable[[], float] = forever) -> Delivery:
         """Deliver a chunk that an event tells of, where all lanes share a worker: what waits in better ones passes it,
-        before it and on its way."""
+        before it and on its way. One for which nothing can be done in hours is left to the sweep."""
+        from rowferry.delivery import rest
         from rowferry.delivery.chunk import ChunkName
         from rowferry.delivery.lanes import Lookout
 
@@ -102,8 +103,11 @@ class App(Parts):
             for better in lookout.hand_out():
                 self._let_pass(better, left_seconds)
             found = self.deliver_chunk(key, left_seconds, makes_way=lookout.sees)
-            if found.status != "open" or not lookout.has_seen:
-                return found
+            if found.status == "open" and lookout.has_seen:
+                continue
+            if rest.is_wanted(found.wait_seconds):
+                rest.begin(self.state, ChunkName.of(key).destination, self.clock.now(), found.wait_seconds or 0)
+            return found
 
     def _let_pass(self, key: str, left_seconds: Callable[[], float]) -> None:
         """Deliver a chunk that another one makes way for. Its own event takes up what becomes of it, good or bad."""

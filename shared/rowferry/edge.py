@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rowferry import logs
 from rowferry.app import App
+from rowferry.delivery import rest
 from rowferry.errors import RowferryError, TryLater
 from rowferry.events import gcs_object, key_in, s3_objects
 from rowferry.settings.file import read_settings
@@ -97,8 +98,9 @@ def after_pull(name: str, windows: Iterable[Pulled]) -> None:
 
 
 def after_delivery(key: str, delivery: Delivery) -> None:
-    """A chunk that is settled or gone is done with. One that a vendor refuses waits for a person: the
-    sweep takes it up again. Anything else is tried again when the platform comes back."""
+    """A chunk that is settled or gone is done with. What is worth coming back for in hours, and what a vendor refuses,
+    is left to the sweep. Anything else is tried again when the platform comes back: after `TryLater.wait_seconds`,
+    where it can be told to."""
     log.info("%s: %s %s", key, delivery.status, delivery.reason)
-    if delivery.status in ("open", "held"):
+    if delivery.status == "held" or (delivery.status == "open" and not rest.is_wanted(delivery.wait_seconds)):
         raise TryLater(f"{key} is {delivery.status}: {delivery.reason}", delivery.wait_seconds)

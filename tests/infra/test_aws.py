@@ -106,7 +106,8 @@ def test_a_function_may_do_what_it_needs_and_nothing_else(state: Resources, depl
     wanted |= {("secretsmanager:GetSecretValue", secret_arn(name)) for name in wanted_references(function, destination, "secret")}
     if need["trigger"] in ("exports", "destination", "receipts"):
         queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:rowferry-{deployment.replace('_', '-')}"
-        wanted |= {(f"sqs:{action}", queue) for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")}
+        own = ("ChangeMessageVisibility",) if need.get("pauses") else ()
+        wanted |= {(f"sqs:{action}", queue) for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", *own)}
     wanted |= {(f"logs:{action}", "arn:aws:logs:eu-west-1:123456789012:log-group:mock:*") for action in ("CreateLogStream", "PutLogEvents")}
     assert granted(policies(state)[deployment]) == wanted
 

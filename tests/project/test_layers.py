@@ -39,7 +39,7 @@ FORBIDDEN = {
     "settings": ("app", "parts", "machine", "delivery", "syncs", "loads", "stores", "warehouse", "http"),
 }
 SDKS = ("google", "boto3", "botocore")
-ADAPTERS = ("stores/gcs.py", "stores/s3.py", "secrets_gcp.py", "secrets_aws.py", "warehouse/bigquery")
+ADAPTERS = ("stores/gcs.py", "stores/s3.py", "secrets_gcp.py", "secrets_aws.py", "queue_aws.py", "warehouse/bigquery")
 IMPURE = ("httpx", "requests", "socket", "subprocess", "threading", "time", "os", "random")
 
 

@@ -98,7 +98,8 @@ class AwsCloud:
         """Messages that wait for a function, as it would get them; they stay in the queue."""
         asked: Any = {"MaxNumberOfMessages": most, "AttributeNames": ["All"]}
         found = self._sqs.receive_message(QueueUrl=self.queues[function], **asked).get("Messages", [])
-        return [sqs_record(message, f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{function}") for message in found]
+        name = self.queues[function].rpartition("/")[2]
+        return [sqs_record(message, f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{name}") for message in found]
 
     def remove(self, function: str, record: dict[str, Any]) -> None:
         """Take a message out of a function's queue."""

@@ -40,7 +40,7 @@ locals {
     for arns in [var.queues] : {
       Sid      = "Queue"
       Effect   = "Allow"
-      Action   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+      Action   = concat(var.pauses ? ["sqs:ChangeMessageVisibility"] : [], ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"])
       Resource = arns
     } if length(arns) > 0
   ]

@@ -62,6 +62,11 @@ variable "queues" {
   description = "ARNs of the queues it works off."
 }
 
+variable "pauses" {
+  type        = bool
+  description = "Whether it says itself when a message that failed comes again."
+}
+
 variable "log_days" {
   type        = number
   description = "How long logs are kept."

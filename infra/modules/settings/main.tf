@@ -74,6 +74,7 @@ locals {
       at_once         = try(local.needs[deployment.function].at_once, 1)
       batch           = try(local.needs[deployment.function].batch, 1)
       tries           = try(local.needs[deployment.function].tries, 5)
+      pauses          = try(local.needs[deployment.function].pauses, false)
       instances = tonumber(try(
         local.destinations[deployment.destination].instances,
         local.needs[deployment.function].instances,

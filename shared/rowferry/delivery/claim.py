@@ -2,7 +2,8 @@
 
     free ──create──► held ──delete──► free
                       │  renewed (compare-and-swap) every third of its life while work goes on
-                      └── expired, or its holder is gone ──compare-and-swap──► held by the next
+                      ├── expired, or its holder is gone ──compare-and-swap──► held by the next
+                      └── given back unfinished ──► free, and shows when the work was last tried
 
 A claim only keeps work from being done twice at once. That nothing is lost or counted twice rests
 on the create-only journal and receipts, so a claim that is lost by a stopped clock costs a few
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 
@@ -39,6 +41,8 @@ class Claim:
         self.lost = False
         self.inherited = inherited
         """Whether an earlier holder ended without giving it back: its last requests may have gone out."""
+        self.is_unfinished = False
+        """Whether it is given back with work left, which whoever called us takes care of."""
 
     def renew(self) -> None:
         """Put its end off. A store out of reach is no reason to stop: the claim may still be ours."""
@@ -57,7 +61,10 @@ class Claim:
         with self._changing:
             if not self.lost:
                 try:
-                    self._store.delete(self._key, self._version)
+                    if self.is_unfinished:
+                        self._store.replace(self._key, _body(self._owner, self._clock.now(), is_free=True), self._version)
+                    else:
+                        self._store.delete(self._key, self._version)
                 except (Conflict, TryLater):
                     self.lost = True
 
@@ -78,7 +85,7 @@ def take(store: Store, name: str, owner: Owner, clock: Clock) -> Claim:
         if _is_alive(found, owner, clock):
             break
         try:
-            return Claim(store, key, store.replace(key, body, version), owner, clock, inherited=True)
+            return Claim(store, key, store.replace(key, body, version), owner, clock, inherited=not _read(found).get("is_free", False))
         except Conflict:
             continue
     raise Held(f"{name} is being worked on by somebody else")
@@ -93,11 +100,18 @@ def is_held(store: Store, name: str, owner: Owner, clock: Clock) -> bool:
 
 
 def _is_alive(body: bytes, owner: Owner, clock: Clock) -> bool:
-    try:
-        holder = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return False  # a claim that can't be read holds nobody up
+    holder = _read(body)
+    if not holder or holder.get("is_free", False):
+        return False
     return datetime.fromisoformat(holder["expires_at"]) > clock.now() and not owner.is_gone(holder["owner"])
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}  # a claim that can't be read holds nobody up
+    return found
 
 
 @contextmanager
@@ -119,5 +133,6 @@ def renewing(claim: Claim) -> Iterator[Claim]:
         claim.give_back()
 
 
-def _body(owner: Owner, now: datetime) -> bytes:
-    return orjson.dumps({"owner": owner.signature, "expires_at": (now + timedelta(seconds=LIFE_SECONDS)).isoformat()})
+def _body(owner: Owner, now: datetime, *, is_free: bool = False) -> bytes:
+    expires_at = now + timedelta(seconds=LIFE_SECONDS)
+    return orjson.dumps({"owner": owner.signature, "expires_at": expires_at.isoformat(), **({"is_free": True} if is_free else {})})
