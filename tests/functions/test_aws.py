@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from rowferry.delivery import rest
+from rowferry.twins.server import Fault
+from rowferry.wire import Response
 from support.aws_cloud import AwsCloud
 from support.cloud_shop import Shop, customers, packed
 
@@ -16,7 +20,7 @@ ODD_KEYS = ("plain/Kunden für + März 100%.csv.gz", "plain/a b&c=d?e#f%2B.csv.g
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> AwsCloud:
-    return AwsCloud(tmp_path_factory.mktemp("aws"), ("load_export", "start_sync"))
+    return AwsCloud(tmp_path_factory.mktemp("aws"), ("load_export", "start_sync", "deliver_chunk"))
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +36,11 @@ def _load(cloud: AwsCloud, records: list[dict[str, Any]]) -> list[str]:
     return [failure["itemIdentifier"] for failure in result.payload["batchItemFailures"]]
 
 
-def _take(cloud: AwsCloud) -> list[dict[str, Any]]:
+def _take(cloud: AwsCloud, function: str = "load_export") -> list[dict[str, Any]]:
     """The messages that wait, out of their queue, by the key that they tell of."""
-    records = cloud.messages("load_export")
+    records = cloud.messages(function)
     for record in records:
-        cloud.remove("load_export", record)
+        cloud.remove(function, record)
     records = [record for record in records if "s3:TestEvent" not in record["body"]]  # S3 sends one when it is told of the queue
     return sorted(records, key=lambda record: json.loads(record["body"])["Records"][0]["s3"]["object"]["key"])
 
@@ -121,3 +125,52 @@ def test_a_timer_with_a_wrong_name(cloud: AwsCloud, said: dict[str, Any]) -> Non
     assert error is not None
     assert error["errorType"] == "UsageError"
     assert "there is no sync" in error["errorMessage"]
+
+
+def _deliver(cloud: AwsCloud, record: dict[str, Any]) -> list[str]:
+    """One call with a chunk's message; the ids of what failed."""
+    result = cloud.invoke("deliver_chunk", {"Records": [record]})
+    assert result.error is None, result.error
+    return [failure["itemIdentifier"] for failure in result.payload["batchItemFailures"]]
+
+
+def _chunks_message(cloud: AwsCloud) -> dict[str, Any]:
+    """The one message that waits for `deliver_chunk`; it stays in the queue, and is handed over."""
+    (record,) = [record for record in cloud.messages("deliver_chunk") if "s3:TestEvent" not in record["body"]]
+    return record
+
+
+def test_a_webhook_passes_a_backfill(cloud: AwsCloud, shop: Shop) -> None:
+    """Its own message waits in the queue behind the backfill's: it leaves before it all the same, and its message finds it settled."""
+    shop.backfill("lanes", 100)
+    shop.hook("lanes")
+    hook, backfill = _take(cloud, "deliver_chunk")
+    before = len(shop.braze.log)
+    assert _deliver(cloud, backfill) == []
+    order = [b'"hook-' in call.body for call in shop.braze.log[before:]]
+    assert order == [True, False, False]
+    assert _deliver(cloud, hook) == []
+    assert len(shop.braze.log) == before + 3
+
+
+def test_a_chunk_that_fails_is_hidden_for_a_while(cloud: AwsCloud, shop: Shop) -> None:
+    """The vendor is down: the message stays, and comes again after seconds, not after the queue's long time-out or at once."""
+    _take(cloud, "deliver_chunk")
+    shop.backfill("down", 50)
+    shop.braze.faults.extend([Fault(response=Response(503, b"", {"retry-after": "0"}))] * 100)
+    record = _chunks_message(cloud)
+    assert _deliver(cloud, record) == [record["messageId"]]
+    assert cloud.messages("deliver_chunk") == []  # the queue itself hides nothing here
+    assert cloud.hidden_seconds("deliver_chunk") == pytest.approx(10, abs=5)
+    shop.braze.faults.clear()
+    assert _deliver(cloud, record) == []
+    cloud.remove("deliver_chunk", record)
+
+
+def test_an_hourly_window_uses_up_no_tries(cloud: AwsCloud, shop: Shop) -> None:
+    """The message of a chunk that is worth coming back for in an hour is done with; the sweep brings it back."""
+    shop.backfill("window", 50)
+    shop.braze.faults.append(Fault(response=Response(429, b"{}", {"x-ratelimit-retry-after": "3000"})))
+    assert _deliver(cloud, _chunks_message(cloud)) == []
+    assert shop.people("window") == {}
+    assert rest.is_on(cloud.state, "braze", datetime.now(UTC) + timedelta(seconds=2900), None)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from rowferry.delivery import rest
+from rowferry.delivery.outbox import waiting
 from rowferry.twins.server import Fault
 from rowferry.wire import Response
 from support.cloud_shop import Shop, customers
@@ -97,3 +101,43 @@ def test_a_vendor_that_is_down_is_asked_again(cloud: GcpCloud, shop: Shop) -> No
     assert len(shop.people("down")) == 60
     assert _statuses(cloud, "outbox/braze/2/down/")[-1] == 200
     assert 500 in _statuses(cloud, "outbox/braze/2/down/")
+
+
+@contextmanager
+def by_hand(cloud: GcpCloud) -> Iterator[Callable[[str], int]]:
+    """Without the buckets' own events: a call of `deliver_chunk` with the event of a chunk; the answer's status."""
+    cloud.settle()
+    kept, cloud.storage.events.subscriptions[:] = list(cloud.storage.events.subscriptions), []
+
+    def deliver(key: str) -> int:
+        resource = {"bucket": "state", "name": f"shop/{key}", "generation": "1", "updated": "2026-01-01T00:00:00.000Z"}
+        headers, body = event_request(resource, "push", "1")
+        return cloud.functions["deliver_chunk"].call(json.dumps(body).encode(), headers)[0]
+
+    try:
+        yield deliver
+    finally:
+        cloud.storage.events.subscriptions[:] = kept
+
+
+def test_a_webhook_passes_a_backfill(cloud: GcpCloud, shop: Shop) -> None:
+    """Its own event waits in the queue behind the backfill's: it leaves before it all the same, and its event finds it settled."""
+    with by_hand(cloud) as deliver:
+        backfill, hook = shop.backfill("lanes", 100), shop.hook("lanes")
+        before = len(shop.braze.log)
+        assert deliver(backfill) == 200
+        order = [b'"hook-' in call.body for call in shop.braze.log[before:]]
+        assert order == [True, False, False]
+        assert deliver(hook) == 200
+        assert len(shop.braze.log) == before + 3
+
+
+def test_an_hourly_window_uses_up_no_tries(cloud: GcpCloud, shop: Shop) -> None:
+    """The event of a chunk that is worth coming back for in an hour is done with; it is noted until when the sweep leaves it."""
+    with by_hand(cloud) as deliver:
+        chunk = shop.backfill("window", 50)
+        shop.braze.faults.append(Fault(response=Response(429, b"{}", {"x-ratelimit-retry-after": "3000"})))
+        assert deliver(chunk) == 200
+        assert shop.people("window") == {}
+        assert rest.is_on(cloud.state, "braze", datetime.now(UTC) + timedelta(seconds=2900), None)
+        assert list(waiting(cloud.state, "braze", 3)) == [chunk]

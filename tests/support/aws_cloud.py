@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import timedelta
@@ -16,11 +17,12 @@ from typing import Any
 
 import orjson
 from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 
 from rowferry.stores.s3 import S3Store
 from support.aws import Aws
 from support.cloud_shop import API_KEY, Mode, Shop
-from support.lambda_runtime import ACCOUNT, LocalLambda, Result
+from support.lambda_runtime import ACCOUNT, REGION, LocalLambda, Result
 from support.moto_lambda import sqs_record
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
@@ -100,6 +102,12 @@ class AwsCloud:
         found = self._sqs.receive_message(QueueUrl=self.queues[function], **asked).get("Messages", [])
         name = self.queues[function].rpartition("/")[2]
         return [sqs_record(message, f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{name}") for message in found]
+
+    def hidden_seconds(self, function: str) -> float:
+        """For how long yet the queue's only message is hidden."""
+        queue = sqs_backends[ACCOUNT][REGION].get_queue(self.queues[function].rpartition("/")[2])
+        (message,) = queue._messages
+        return float(message.visible_at / 1000 - time.time())
 
     def remove(self, function: str, record: dict[str, Any]) -> None:
         """Take a message out of a function's queue."""

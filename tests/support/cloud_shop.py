@@ -12,6 +12,7 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
@@ -19,10 +20,12 @@ from typing import Any, Literal, Protocol, Self
 import duckdb
 import yaml
 
+from rowferry.delivery.outbox import URGENT, Outbox, waiting
 from rowferry.delivery.runs import Head, Run, RunResult
 from rowferry.stores.port import Store
 from rowferry.twins.braze import BrazeTwin
 from rowferry.twins.slack import SlackTwin
+from support.chunks import plan_of, put_chunk
 
 # How the platform treats its events: each once; each twice; in another order; the first about each object never.
 Mode = Literal["once", "twice", "shuffled", "lost"]
@@ -120,6 +123,18 @@ class Shop:
         self.cloud.age(minutes=15)
         self.cloud.fire("sweep", {})
         self.cloud.settle()
+
+    def backfill(self, name: str, rows: int) -> str:
+        """A chunk of a backfill of the scenario's customers stands in the outbox; its key."""
+        columns = [("external_id", "STRING"), ("tier", "STRING")]
+        plan = replace(plan_of(columns, lane=3), sync=name, destination="braze")
+        return put_chunk(self.cloud.state, plan, [[f"{name}-{row}", "gold"] for row in range(rows)])
+
+    def hook(self, name: str) -> str:
+        """A webhook's row for Braze stands in the outbox; its key."""
+        rows = [{"external_id": f"hook-{name}", "tier": "gold"}]
+        Outbox(self.cloud.state).relay(id=name, source="webhook.shop", destination="braze", action="profile", rows=rows)
+        return next(waiting(self.cloud.state, "braze", URGENT))
 
     # ── What is there afterwards ────────────────────────────────────────────────────────────
 
