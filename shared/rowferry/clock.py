@@ -20,6 +20,9 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None:
         """Wait. Returns at once for zero and less."""
 
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait so long, or until `event` is set; whether it is."""
+
 
 class SystemClock:
     """The machine's own clock."""
@@ -34,9 +37,12 @@ class SystemClock:
         if seconds > 0:
             time.sleep(seconds)
 
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        return event.wait(max(0.0, seconds))
+
 
 class ManualClock:
-    """A clock that a test turns by hand: `sleep` moves it on at once. Safe for threads."""
+    """A clock that a test turns by hand: `sleep` and `wait` move it on at once. Safe for threads."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._start = start
@@ -55,3 +61,8 @@ class ManualClock:
             with self._lock:
                 self.slept.append(seconds)
                 self._elapsed_seconds += seconds
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        if not event.is_set():
+            self.sleep(seconds)
+        return event.is_set()

@@ -62,6 +62,7 @@ class Parts:
         self._accounts: dict[str, Account] = {}
         self._databases: dict[str, Database] = {}
         self._resolve_secret = resolve_secret
+        self._handing_back = ""
 
     @cached_property
     def state(self) -> Store:
@@ -115,23 +116,18 @@ class Parts:
         """The destination `name`, ready to send to; shared by all who send to it from here."""
         if name not in self._accounts:
             from rowferry.delivery.account import Account
-            from rowferry.delivery.pace import Pacer
-            from rowferry.http import HttpClient
 
-            unresolved = self._destination(name)
-            settings = unresolved.resolved(self.resolve_secret)
-            destination = destinations.find(settings.vendor)
-            pace = destination.pace(settings)
-            per_second = pace.per_second / settings.instances if pace.per_second is not None else None
-            self._accounts[name] = Account(
-                name=name,
-                destination=destination,
-                settings=settings,
-                client=HttpClient(pace.in_flight),
-                pacer=Pacer(per_second, self.clock),
-                in_flight=pace.in_flight,
-            )
+            settings = self._destination(name).resolved(self.resolve_secret)
+            self._accounts[name] = Account.of(name, destinations.find(settings.vendor), settings, self.state, self.clock)
+            if self._handing_back:
+                self._accounts[name].hand_back(self._handing_back)
         return self._accounts[name]
+
+    def hand_back(self, reason: str) -> None:
+        """Stop sending, from now on: what is in flight ends, waits are cut short, and runs are left open."""
+        self._handing_back = reason
+        for account in list(self._accounts.values()):
+            account.hand_back(reason)
 
     def _destination(self, name: str) -> Any:
         if name not in self.settings.destinations:

@@ -14,6 +14,7 @@ from rowferry.destinations.port import (
     DELIVERED,
     Answer,
     Follow,
+    Pace,
     Refused,
     Rejected,
     Settled,
@@ -99,12 +100,15 @@ def test_requests_carry_key_revision_and_media_type() -> None:
     assert newer.headers["revision"] == "2026-10-15"
 
 
-def test_the_pace_is_the_steady_rate_of_the_dearest_endpoint_in_use() -> None:
-    """150 bulk requests a minute, 3,500 events or 750 profiles singly; per_second overrides."""
-    assert DESTINATION.pace(settings()).per_second == 2.5
-    assert DESTINATION.pace(settings(events="single")).per_second == pytest.approx(58.33, abs=0.01)
-    assert DESTINATION.pace(settings(events="single", profiles="single")).per_second == 12.5
-    assert DESTINATION.pace(settings(per_second=1.0, in_flight=3)) == DESTINATION.pace(settings(per_second=1, in_flight=3))
+def test_the_pace_is_the_steady_rate_of_the_actions_own_endpoint() -> None:
+    """150 bulk requests a minute, 3,500 events or 750 profiles singly; per_second makes all of them slower."""
+    rates = {name: DESTINATION.pace_of(action, settings()).per_second for name, action in DESTINATION.actions.items()}
+    assert rates == {"event": 2.5, "profile": 2.5, "subscription": 12.5, "audience": 2.5, "delete": 1.0}
+    single = settings(events="single", profiles="single", in_flight=3)
+    assert DESTINATION.pace_of(DESTINATION.actions["event"], single).per_second == pytest.approx(58.33, abs=0.01)
+    assert DESTINATION.pace_of(DESTINATION.actions["profile"], single) == Pace(12.5, 3)
+    slow = settings(per_second=0.5)
+    assert {DESTINATION.pace_of(action, slow).per_second for action in DESTINATION.actions.values()} == {0.5}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ stands in `policy`; here is only how it is done.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,6 @@ from rowferry.clock import Clock
 from rowferry.delivery import policy
 from rowferry.delivery.account import Account
 from rowferry.delivery.batch import Batch
-from rowferry.delivery.policy import RULES
 from rowferry.destinations.port import Action, Answer, Delivered, Follow, Refused, Rejected, Settled, SlowDown, Split, TryAgain
 from rowferry.destinations.quotes import discreet
 from rowferry.http import NoAnswer
@@ -24,19 +23,29 @@ from rowferry.wire import Request
 
 @dataclass(slots=True)
 class Sent:
-    """What became of a batch. Rows in neither list are left for another time."""
+    """What became of a batch. Rows in neither list are left for another time. `doubtful` rows were in a
+    request that may have arrived, and nobody knows."""
 
     delivered: list[int] = field(default_factory=list)
     rejected: dict[int, Rejected] = field(default_factory=dict)
     requests: int = 0
     resent: int = 0
+    doubtful: set[int] = field(default_factory=set)
+
+    def count(self, request: Request, rows: Sequence[int]) -> None:
+        """A request for these rows goes out; one that only asks carries none of them."""
+        self.requests += 1
+        if self.doubtful and request.method != "GET":
+            self.resent += len(self.doubtful.intersection(rows))
 
 
 class Halt:
-    """Why nothing more is to be sent; shared by all senders of a chunk. Safe for threads."""
+    """Why nothing more is to be sent; shared by all senders of a chunk. Safe for threads. Every wait ends
+    when `stopped` is set."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.stopped = threading.Event()
         self.reason: str | None = None
         self.is_refusal = False
         self.wait_seconds: float | None = None
@@ -49,6 +58,7 @@ class Halt:
         with self._lock:
             if self.reason is None or (is_refusal and not self.is_refusal):
                 self.reason, self.is_refusal, self.wait_seconds = reason, is_refusal, wait_seconds
+        self.stopped.set()
 
     def went_well(self, rows: int) -> None:
         """The vendor took rows: it is up."""
@@ -79,7 +89,8 @@ class Sender:
 
     def __init__(self, account: Account, action: Action[Any], clock: Clock, halt: Halt, left_seconds: Callable[[], float]) -> None:
         self._account, self._action, self._clock, self._halt, self._left_seconds = account, action, clock, halt, left_seconds
-        self._settings = account.settings
+        self._settings, self._pacer = account.settings, account.pacer_of(action)
+        account.watch(halt)
 
     def send(self, batch: Batch) -> Sent:
         """Bring every row of the batch to its outcome, as far as vendor and time allow."""
@@ -105,7 +116,8 @@ class Sender:
         started_at = self._clock.monotonic()
         while self._halt.reason is None:
             answer = self._ask(request, note, part, sent)
-            rule = RULES[type(answer)]
+            if answer is None:
+                return None
             if isinstance(answer, (Settled, Split)):
                 return answer
             if isinstance(answer, Follow) and follows < policy.FOLLOWS:
@@ -125,28 +137,37 @@ class Sender:
                 if part.suspect or part.attempts >= self._settings.attempts or spent_seconds + pause > self._settings.retry_for:
                     return failure
                 self._wait(pause, failure.reason)
-                if rule.may_repeat and self._halt.reason is None:
-                    sent.resent += len(part.rows)
         return None
 
-    def _ask(self, request: Request, note: str, part: Batch, sent: Sent) -> Answer | NoAnswer:
-        self._account.pacer.turn()
-        sent.requests += 1
+    def _ask(self, request: Request, note: str, part: Batch, sent: Sent) -> Answer | NoAnswer | None:
+        """One request, and what its answer means; None when everything stopped before its turn came."""
+        pause = self._pacer.wait_seconds()
+        if pause > self._left_seconds():  # asked for while another chunk was sent
+            self._halt.stop(f"{self._account.name} asked us to stay away for {pause / 60:.0f} minutes", wait_seconds=pause)
+        if self._halt.reason is not None or not self._pacer.turn(self._halt.stopped):
+            return None
+        sent.count(request, part.rows)
         try:
             response = self._account.client.send(request, self._settings.timeout)
         except NoAnswer as error:
-            return error
-        return discreet(self._action.read(response, part.payloads, self._settings, note), part.payloads)
+            answer: Answer | NoAnswer = error
+        else:
+            answer = discreet(self._action.read(response, part.payloads, self._settings, note), part.payloads)
+        finally:
+            self._pacer.end()
+        if policy.may_have_arrived(answer, request):
+            sent.doubtful.update(part.rows)
+        return answer
 
     def _wait(self, seconds: float, reason: str) -> None:
         if seconds > self._left_seconds():
             self._halt.stop(reason, wait_seconds=seconds)
         else:
-            self._clock.sleep(seconds)
+            self._clock.wait(self._halt.stopped, seconds)
 
     def _slow_down(self, answer: SlowDown, times: int) -> None:
         seconds = policy.pause_seconds(times, answer.wait_seconds)
-        self._account.pacer.slow_down(seconds)
+        self._pacer.slow_down(seconds)
         spent_seconds = self._halt.slowed_for(self._clock.monotonic())
         if seconds > self._left_seconds() or spent_seconds + seconds > self._settings.retry_for:
             self._halt.stop(answer.reason, wait_seconds=seconds)
@@ -170,7 +191,7 @@ class Sender:
                 again.payloads.append(payload)
                 asked_seconds, reason = max(asked_seconds, outcome.wait_seconds or 0.0), outcome.reason
         self._halt.went_well(delivered)
-        self._account.pacer.went_well()
+        self._pacer.went_well()
         if not again.rows:
             return []
         self._wait(policy.pause_seconds(again.attempts, asked_seconds or None), reason)
@@ -194,17 +215,46 @@ class Sender:
         return []
 
     def _judge(self, suspect: _Suspect, sent: Sent) -> None:
-        """A row is at fault only when it fails, others get through, and it fails again."""
+        """A row is at fault only when it fails, the vendor is seen to be up, and it fails again; see `policy`."""
+        if self._halt.is_refusal:
+            return
+        fault = "the vendor fails on this row while it takes others"
         if self._halt.delivered == suspect.delivered_before:
-            self._halt.stop(suspect.reason)
+            fault = self._lasting_fault(suspect, sent)
+            if not fault:
+                self._halt.stop(suspect.reason)
         if self._halt.reason is not None:
             return
         answer = self._exchange(suspect.part, sent)
         if isinstance(answer, Settled):
             self._keep(suspect.part, answer, sent)
         elif answer is not None:
-            reason = f"the vendor fails on this row while it takes others: {answer.reason}"
-            sent.rejected[suspect.part.rows[0]] = Rejected("server_error", reason)
+            sent.rejected[suspect.part.rows[0]] = Rejected("server_error", f"{fault}: {answer.reason}")
+        if answer is not None and self._account.suspects is not None:
+            self._account.suspects.forget(self._action.name, suspect.part.payloads[0])
+
+    def _lasting_fault(self, suspect: _Suspect, sent: Sent) -> str:
+        """What is wrong with a row that fails alone, with no other to tell; empty while that is not known."""
+        if self._account.suspects is None:
+            return ""
+        failing = self._account.suspects.note(self._action.name, suspect.part.payloads[0])
+        if not policy.is_at_fault(failing, self._settings.reject_after) or not self._is_up(sent):
+            return ""
+        return f"the vendor is up and has failed on this row for {failing.seconds / 3600:.1f} hours, {failing.calls} times over"
+
+    def _is_up(self, sent: Sent) -> bool:
+        """Whether the vendor answers a request without rows as it should."""
+        probe = self._account.destination.probe(self._settings)
+        if self._halt.reason is not None or not self._pacer.turn(self._halt.stopped):
+            return False
+        sent.count(probe, ())
+        try:
+            response = self._account.client.send(probe, self._settings.timeout)
+        except NoAnswer:
+            return False
+        finally:
+            self._pacer.end()
+        return self._account.destination.read_probe(response) is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,9 @@ Instance = Literal[
 _TRACK_BYTES = 4_000_000  # 4 MB, beyond it 413 [limits]
 _BULK_ROWS, _BULK_BYTES = 1000, 2_000_000  # [bulk]
 _USERS_A_CALL = 50  # of subscription/status/set and users/delete [sub, delete]
-_PER_SECOND, _BULK_PER_SECOND = 800.0, 40.0  # 3,000 per 3 s [track] and 50 a second [bulk], less something for the app's own calls
+# 3,000 per 3 s [track], 50 a second [bulk], 5,000 and 20,000 a minute [limits], less something for the app's own calls.
+_PER_SECOND, _BULK_PER_SECOND, _SUBSCRIPTIONS_PER_SECOND, _DELETIONS_PER_SECOND = 800.0, 40.0, 66.0, 266.0
+_IN_FLIGHT = 20
 _BULK_IS_CLOSED = (401, 403, 404)  # the beta is closed to new customers: no permission, or no such path [bulk]
 
 
@@ -255,7 +257,10 @@ def _track_action(name: str, array: str, to_payload: Callable[[Fields, BrazeSett
     )
 
 
-def _whole_action(name: str, to_payload: Callable[[Fields, BrazeSettings], bytes], build: Build) -> Action[BrazeSettings]:
+def _whole_action(
+    name: str, to_payload: Callable[[Fields, BrazeSettings], bytes], build: Build, per_second: float
+) -> Action[BrazeSettings]:
+    """An action whose requests Braze counts apart from those to /users/track [limits]."""
     return Action(
         name=name,
         limits=lambda _settings: Limits(_USERS_A_CALL, _TRACK_BYTES),
@@ -264,12 +269,13 @@ def _whole_action(name: str, to_payload: Callable[[Fields, BrazeSettings], bytes
         to_payload=to_payload,
         build=build,
         read=lambda response, batch, _settings, _note: _read_objects(response, len(batch), name),
+        pace=lambda settings: Pace(per_second, settings.in_flight or _IN_FLIGHT),
     )
 
 
 def _pace(settings: BrazeSettings) -> Pace:
     usual = _BULK_PER_SECOND if settings.endpoint == "bulk" else _PER_SECOND
-    return Pace(settings.per_second or usual, settings.in_flight or 20)
+    return Pace(settings.per_second or usual, settings.in_flight or _IN_FLIGHT)
 
 
 DESTINATION = Destination(
@@ -280,8 +286,8 @@ DESTINATION = Destination(
         "profile": _track_action("profile", "attributes", payloads.profile),
         "event": _track_action("event", "events", payloads.event),
         "purchase": _track_action("purchase", "purchases", payloads.purchase),
-        "subscription": _whole_action("subscription", payloads.subscription, _build_subscription),
-        "delete": _whole_action("delete", payloads.delete, _build_delete),
+        "subscription": _whole_action("subscription", payloads.subscription, _build_subscription, _SUBSCRIPTIONS_PER_SECOND),
+        "delete": _whole_action("delete", payloads.delete, _build_delete, _DELETIONS_PER_SECOND),
     },
     pace=_pace,
     probe=_probe,

@@ -47,7 +47,8 @@ from rowferry.wire import Request, Response
 HOSTS = {"eu1": "api", "global": "api", "in1": "in1.api", "sg1": "sg1.api", "us1": "us1.api", "aps3": "aps3.api", "mec1": "mec1.api"}
 MAX_OPEN_REQUESTS = 15  # api-request-limit: per account, over everybody who uploads
 BATCH_ROWS = 1000  # upload-events-api, upload-user-profiles-api, subscribe-api
-DELETED_ROWS = 100  # delete-user-profile-api (2026-07-03); 3 requests may be open at once
+DELETED_ROWS = 100  # delete-user-profile-api (2026-07-03)
+MAX_OPEN_DELETIONS = 3  # api-request-limit: counted apart from uploads
 
 # api-errors: what a record's code means, in our words.
 CODES = {
@@ -113,6 +114,10 @@ def _delete_limits(settings: CleverTapSettings) -> Limits:
 def _pace(settings: CleverTapSettings) -> Pace:
     """api-request-limit: no requests a second, minute or day are counted, only those open at once."""
     return Pace(per_second=settings.per_second, in_flight=_in_flight(settings))
+
+
+def _delete_pace(settings: CleverTapSettings) -> Pace:
+    return Pace(settings.per_second, min(_in_flight(settings), max(1, MAX_OPEN_DELETIONS // settings.instances)))
 
 
 def _post(path: str, body: bytes, settings: CleverTapSettings) -> Request:
@@ -247,7 +252,9 @@ DESTINATION = Destination(
         "profile": Action("profile", _limits, _identifiers, records.check_profile, records.to_profile, _upload, _read),
         "event": Action("event", _limits, _identifiers, records.check_event, records.to_event, _upload, _read, repeats_safely=False),
         "subscription": Action("subscription", _limits, _channels, records.check_subscription, records.to_subscription, _subscribe, _read),
-        "delete": Action("delete", _delete_limits, _identifiers, records.check_deletion, records.to_deletion, _delete, _read),
+        "delete": Action(
+            "delete", _delete_limits, _identifiers, records.check_deletion, records.to_deletion, _delete, _read, pace=_delete_pace
+        ),
     },
     pace=_pace,
     probe=_probe,
@@ -258,6 +265,6 @@ DESTINATION = Destination(
         "profile": "$incr and $decr count twice when a request has to be repeated; prefer the total as a plain attribute.",
         "event": "CleverTap does not recognise a repeated event: a request whose answer was lost is stored twice.",
         "subscription": "Holds for every profile that shares the address; MSG-email and its like by `profile` hold for one person.",
-        "delete": "CleverTap takes 3 deletions at a time and answers 429 to more: they go slowly, and hold up uploads meanwhile.",
+        "delete": "CleverTap takes 3 deletions at a time, over all instances: they go slowly, beside the uploads.",
     },
 )

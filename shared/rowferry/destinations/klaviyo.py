@@ -39,10 +39,13 @@ _EVENTS = 1_000  # of a bulk request [spec]
 _PROFILES = 10_000  # of a job [spec]
 _CONSENTS = 1_000  # of a subscribe request; unsubscribes are cut to 100 within the batch [spec]
 _MEMBERS = 1_000  # ids of a list's request [spec]; our choice for jobs and look-ups, so that a chain stays short
-# Requests a second of one account, over everybody who sends to it [spec, rates]: the steady minute binds before the burst.
+# Requests a second of one account, over everybody who sends to it, counted for each endpoint [spec, rates]: the steady
+# minute binds before the burst.
 _BULK_PER_SECOND = 150 / 60
 _EVENTS_PER_SECOND = 3_500 / 60
-_PROFILES_PER_SECOND = 750 / 60
+_PROFILES_PER_SECOND = _CONSENTS_PER_SECOND = 750 / 60
+_DELETIONS_PER_SECOND = 60 / 60
+_IN_FLIGHT = 10
 
 
 class KlaviyoSettings(DestinationSettings):
@@ -90,19 +93,22 @@ class KlaviyoSettings(DestinationSettings):
 
 
 def _limits(settings: KlaviyoSettings, rows: int, single: str) -> Limits:
-    rows = 1 if single and getattr(settings, single) == "single" else rows
+    rows = 1 if _goes_singly(settings, single) else rows
     return Limits(rows, records.BODY_BYTES, envelope_bytes=records.ENVELOPE_BYTES)
 
 
-def _pace(settings: KlaviyoSettings) -> Pace:
-    """One rate for an account whose endpoints have several: that of the bulk endpoints, unless nothing goes by them.
+def _goes_singly(settings: KlaviyoSettings, single: str) -> bool:
+    return bool(single) and getattr(settings, single) == "single"
 
-    Deletions (60 a minute) and what shares a dearer endpoint's rate are slowed down by Klaviyo's 429.
-    """
-    usual = _BULK_PER_SECOND
-    if settings.events == "single":
-        usual = _EVENTS_PER_SECOND if settings.profiles == "bulk" else _PROFILES_PER_SECOND
-    return Pace(settings.per_second or usual, settings.in_flight or 10)
+
+def _own_pace(settings: KlaviyoSettings, per_second: float, single: str, single_per_second: float) -> Pace:
+    """The rate of the action's endpoint. What shares a dearer endpoint's rate is slowed down by Klaviyo's 429."""
+    return Pace(single_per_second if _goes_singly(settings, single) else per_second, settings.in_flight or _IN_FLIGHT)
+
+
+def _pace(settings: KlaviyoSettings) -> Pace:
+    """Each action has a rate of its own; this is the one of most, the bulk endpoints'."""
+    return Pace(settings.per_second or _BULK_PER_SECOND, settings.in_flight or _IN_FLIGHT)
 
 
 def _probe(settings: KlaviyoSettings) -> Request:
@@ -130,10 +136,12 @@ def _action(
     parts_of: parts.PartsOf,
     *,
     identifiers: Identifiers = records.profile_identifiers,
+    per_second: float = _BULK_PER_SECOND,
     single: str = "",
+    single_per_second: float = _BULK_PER_SECOND,
     idempotency: str | None = None,
 ) -> Action[KlaviyoSettings]:
-    """One action. `single` is the setting that may say "one a request"."""
+    """One action. `single` is the setting that may say "one a request", which has a rate of its own."""
     return Action(
         name=name,
         limits=partial(_limits, rows=rows, single=single),
@@ -143,6 +151,7 @@ def _action(
         build=partial(parts.build, parts_of=parts_of),
         read=partial(parts.read, parts_of=parts_of),
         idempotency=idempotency,
+        pace=partial(_own_pace, per_second=per_second, single=single, single_per_second=single_per_second),
     )
 
 
@@ -154,9 +163,18 @@ _EVENT = _action(
     parts.events,
     identifiers=records.event_identifiers,
     single="events",
+    single_per_second=_EVENTS_PER_SECOND,
     idempotency="unique_id",
 )
-_PROFILE = _action("profile", _PROFILES, records.profile, records.check_profile, parts.profiles, single="profiles")
+_PROFILE = _action(
+    "profile",
+    _PROFILES,
+    records.profile,
+    records.check_profile,
+    parts.profiles,
+    single="profiles",
+    single_per_second=_PROFILES_PER_SECOND,
+)
 _SUBSCRIPTION = _action(
     "subscription",
     _CONSENTS,
@@ -164,9 +182,10 @@ _SUBSCRIPTION = _action(
     records.check_subscription,
     parts.consents,
     identifiers=records.subscription_identifiers,
+    per_second=_CONSENTS_PER_SECOND,
 )
 _AUDIENCE = _action("audience", _MEMBERS, records.audience, records.check_audience, parts.members)
-_DELETE = _action("delete", 1, records.deletion, records.check_deletion, parts.deletions)
+_DELETE = _action("delete", 1, records.deletion, records.check_deletion, parts.deletions, per_second=_DELETIONS_PER_SECOND)
 
 DESTINATION = Destination(
     vendor="klaviyo",

@@ -14,7 +14,7 @@ One row's way through a vendor's file:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
@@ -147,8 +147,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast one account may be called: requests a second (None: no rate, only concurrency),
-    and how many requests may be in flight at once."""
+    """How fast one account, or one action of it, may be called: requests a second over all instances
+    (None: no rate, only concurrency), and how many requests of one instance may be in flight at once."""
 
     per_second: float | None
     in_flight: int
@@ -172,6 +172,7 @@ class Action(Generic[S]):
     `idempotency`: the field that makes a repeat of the row a no-op at the vendor (`insert_id`);
     the engine fills it from sync, key and cursor when the map does not.
     `repeats_safely`: whether sending a row twice leaves the vendor as sending it once.
+    `pace(settings)`: where the vendor counts the action's requests apart from the account's others.
     """
 
     name: str
@@ -183,6 +184,7 @@ class Action(Generic[S]):
     read: Callable[[Response, Sequence[bytes], S, str], Answer]
     idempotency: str | None = None
     repeats_safely: bool = True
+    pace: Callable[[S], Pace] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,3 +208,11 @@ class Destination(Generic[S]):
     audience: str | None = None
     remove_action: str | None = None  # the action that `on_remove: delete` uses, where there is one
     notes: Mapping[str, str] = field(default_factory=dict)
+
+    def pace_of(self, action: Action[S], settings: S) -> Pace:
+        """How fast the action may be called: by its own limit where it has one, else by the account's. Never
+        faster than the settings say for the account as a whole."""
+        if action.pace is None:
+            return self.pace(settings)
+        own = action.pace(settings)
+        return replace(own, per_second=min((rate for rate in (own.per_second, settings.per_second) if rate), default=None))

@@ -162,6 +162,10 @@ class DestinationSettings(Frozen):
     timeout: Seconds = Field(30.0, description="How long one request may take.")
     retry_for: Seconds = Field(600.0, description="How long one worker goes on trying a request before the run is left open.")
     attempts: int = Field(5, gt=0, description="How often one request is tried when the vendor fails (rate limits don't count).")
+    reject_after: Seconds = Field(
+        7200.0,
+        description="How long the vendor has failed on a single row (5xx), over several calls and while it is up, before it is rejected.",
+    )
     quiet_hours: HoursText | None = Field(None, description="When nothing is sent, e.g. `22:00-07:00 Europe/Berlin`.")
     price_per_data_point: float | None = Field(None, ge=0, description="For the cost in `rowferry plan`.")
 

@@ -58,7 +58,7 @@ def _preview(warehouse: Warehouse, destination: Destination[Any], settings: Any,
     found = _Rehearsal()
     for stretch in cut(outline, counts):
         found.rehearse(warehouse, destination, settings, outline, stretch)
-    pace = destination.pace(settings)
+    pace = destination.pace_of(destination.actions[outline.plan.action], settings)
     per_second = pace.per_second if pace.per_second is not None else pace.in_flight / _ANSWER_SECONDS
     return Preview(
         sync=outline.plan.sync,

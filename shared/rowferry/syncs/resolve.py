@@ -178,7 +178,7 @@ class Resolver:
         """Rows of a chunk: what one worker sends in some minutes at the destination's pace."""
         if self.sync.chunk_rows is not None:
             return self.sync.chunk_rows
-        pace = self.destination.pace(self.settings)
+        pace = self.destination.pace_of(shape.action, self.settings)
         per_second = min(pace.per_second or float("inf"), pace.in_flight * 10) / self.settings.instances
         rows = int(per_second * shape.action.limits(self.settings).batch_rows * _CHUNK_SECONDS)
         return max(100, min(CHUNK_ROWS, rows))
