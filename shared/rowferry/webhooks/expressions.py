@@ -44,7 +44,8 @@ class _Functions(functions.Functions):
         return units.major_units(amount, currency)
 
 
-_INTERPRETER = visitor.TreeInterpreter(jmespath.Options(custom_functions=_Functions()))  # keeps nothing of what it interprets
+_FUNCTIONS = _Functions()
+_INTERPRETER = visitor.TreeInterpreter(jmespath.Options(custom_functions=_FUNCTIONS))  # keeps nothing of what it interprets
 
 
 class Expression:
@@ -56,7 +57,7 @@ class Expression:
         except exceptions.JMESPathError as error:
             raise ValueError(f"not JMESPath: {' '.join(str(error).split())}") from None
         _check(parsed)
-        self._find = plain_path(parsed) or partial(_INTERPRETER.visit, parsed)
+        self._find = plain_path(parsed, _FUNCTIONS.call_function) or partial(_INTERPRETER.visit, parsed)
         self.text = text
 
     def value(self, body: Any) -> Any:

@@ -1,23 +1,25 @@
 """The plain part of JMESPath, which most of what routes say is written in, without its interpreter: several times as fast.
 
-Fields, indexes, constants, `==`, `!=`, `&&` and `||`. An expression with anything else in it is left to
+Fields, indexes, constants, `==`, `!=`, `&&`, `||` and functions of these. An expression with anything else in it is left to
 JMESPath as a whole, and what is found here is what it would have found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 Find = Callable[[Any], Any]
+Call = Callable[[str, list[Any]], Any]
 
 
-def plain_path(node: Any) -> Find | None:
-    """What finds the value that a parsed expression names; None where only JMESPath knows."""
-    make = _PLAIN.get(node["type"])
+def plain_path(node: Any, call: Call) -> Find | None:
+    """What finds the value that a parsed expression names; None where only JMESPath knows. `call` does functions."""
+    make = partial(_function, call) if node["type"] == "function_expression" else _PLAIN.get(node["type"])
     if make is None:
         return None
-    parts = [plain_path(child) for child in node["children"]]
+    parts = [plain_path(child, call) for child in node["children"]]
     known = [part for part in parts if part is not None]
     return make(node.get("value"), known) if len(known) == len(parts) else None
 
@@ -37,6 +39,10 @@ def _index(place: Any, _parts: Sequence[Find]) -> Find:
 
 def _literal(constant: Any, _parts: Sequence[Find]) -> Find:
     return lambda _value: constant
+
+
+def _function(call: Call, name: Any, arguments: Sequence[Find]) -> Find:
+    return lambda value: call(name, [find(value) for find in arguments])
 
 
 def _chain(_name: Any, steps: Sequence[Find]) -> Find:

@@ -49,7 +49,7 @@ def read_json(body: bytes) -> Any:
         # write more than 254 levels, four of which are for what a row is wrapped in on its way out.
         orjson.dumps([[[[orjson.loads(body)]]]])
         # Python's own parser shows every name, and keeps every digit of a long integer.
-        found = json.loads(body, object_pairs_hook=_unique)
+        found = _STRICT.decode(body.decode())
     except (ValueError, TypeError) as error:
         raise Malformed("the body is not JSON, names something twice, or nests too deep") from error
     if not isinstance(found, dict | list):
@@ -73,6 +73,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a name is given twice")
     return found
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique)
 
 
 def _content_type(call: Call) -> tuple[str, str]:

@@ -39,12 +39,13 @@ class Send:
     action: str
     fields: tuple[tuple[str, Expression], ...]
     each: Expression | None
+    has_time: bool
 
     @classmethod
     def of(cls, send: RouteSend) -> Send:
         """Raises `ValueError` for what is not JMESPath."""
         fields = tuple((name, Expression(path)) for name, path in send.map.items())
-        return cls(send.to, send.action, fields, Expression(send.each) if send.each else None)
+        return cls(send.to, send.action, fields, Expression(send.each) if send.each else None, "time" in send.map)
 
     def rows(self, event: Any, received_at: datetime) -> list[dict[str, Any]]:
         """A row for the event, or one for each of its parts."""
@@ -61,7 +62,7 @@ class Send:
 
     def _row(self, part: Any, received_at: datetime) -> dict[str, Any]:
         row = {name: found for name, path in self.fields if (found := path.value(part)) is not None}
-        if any(name == "time" for name, _ in self.fields):
+        if self.has_time:
             row["time"] = _time(row.get("time"), received_at)
         return row
 
@@ -82,7 +83,8 @@ class Route:
             return []
         found = []
         if self.send is not None:
-            found.append(Rows(self.send.destination, self.send.action, _flat(self.send.rows(event, received_at) for event in wanted)))
+            rows = tuple(row for event in wanted for row in self.send.rows(event, received_at))
+            found.append(Rows(self.send.destination, self.send.action, rows))
         if self.notify is not None:
             found.append(Rows(self.notify[0], "notice", self._notices(wanted, hook)))
         return found
@@ -103,10 +105,6 @@ def gathered(found: Sequence[Rows]) -> list[Rows]:
     for rows in found:
         together.setdefault((rows.destination, rows.action), []).extend(rows.rows)
     return [Rows(destination, action, tuple(rows)) for (destination, action), rows in together.items() if rows]
-
-
-def _flat(parts: Any) -> tuple[dict[str, Any], ...]:
-    return tuple(row for part in parts for row in part)
 
 
 def _values(event: Any) -> Mapping[str, Any]:
