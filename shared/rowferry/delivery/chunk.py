@@ -118,8 +118,8 @@ def packed_head(plan: Plan) -> bytes:
 
 
 def packed(lines: Iterable[bytes]) -> bytes:
-    """A few lines as they stand in a chunk; in one go, where `write_chunk` bounds its memory."""
-    return igzip.compress(b"".join([line + b"\n" for line in lines]), compresslevel=1, mtime=0)
+    """A few lines as they stand in a chunk; in one go, where `write_chunk` bounds its memory, and with the least work."""
+    return igzip.compress(b"".join([line + b"\n" for line in lines]), compresslevel=0, mtime=0)
 
 
 def _grouped(lines: Iterable[bytes]) -> Iterator[bytes]:
