@@ -118,7 +118,7 @@ class Parts:
             from rowferry.delivery.account import Account
 
             settings = self._destination(name).resolved(self.resolve_secret)
-            self._accounts[name] = Account.of(name, destinations.find(settings.vendor), settings, self.state, self.clock)
+            self._accounts[name] = Account.of(name, destinations.find(settings.vendor), settings, lambda: self.state, self.clock)
             if self._handing_back:
                 self._accounts[name].hand_back(self._handing_back)
         return self._accounts[name]

@@ -93,7 +93,7 @@ def test_turns_that_have_not_ended_are_bounded(clock: ManualClock) -> None:
 
 
 def account(destination: object, settings: object, store: FolderStore, clock: ManualClock) -> Account:
-    return Account.of("d1", destination, settings, store, clock)  # type: ignore[arg-type]  # any vendor's
+    return Account.of("d1", destination, settings, lambda: store, clock)  # type: ignore[arg-type]  # any vendor's
 
 
 def test_a_limit_counted_apart_slows_nobody_else(store: FolderStore, twin: BrazeTwin, clock: ManualClock) -> None:

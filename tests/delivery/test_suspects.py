@@ -45,7 +45,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def account(twin: BrazeTwin, clock: ManualClock, store: FolderStore) -> Account:
     found = account_of(DESTINATION, example.settings(twin.url), clock)
-    found.suspects = Suspects(store, "d1", clock)
+    found.suspects = Suspects(lambda: store, "d1", clock)
     return found
 
 
@@ -145,7 +145,7 @@ def test_a_row_that_gets_through_in_the_end_is_delivered(store: FolderStore, twi
 
 def test_what_is_old_is_forgotten(store: FolderStore, clock: ManualClock) -> None:
     """A row that failed weeks ago fails as for the first time, and the object stays small."""
-    suspects = Suspects(store, "d1", clock)
+    suspects = Suspects(lambda: store, "d1", clock)
     for number in range(300):
         suspects.note("profile", b"%d" % number)
     assert suspects.note("profile", b"x").rows == 200
@@ -155,7 +155,7 @@ def test_what_is_old_is_forgotten(store: FolderStore, clock: ManualClock) -> Non
 
 def test_no_value_of_a_row_is_kept(store: FolderStore, clock: ManualClock) -> None:
     """The rows stand there as digests, another for each action."""
-    suspects = Suspects(store, "d1", clock)
+    suspects = Suspects(lambda: store, "d1", clock)
     suspects.note("profile", b"alice@example.com")
     suspects.note("event", b"alice@example.com")
     assert suspects.note("event", b"alice@example.com").calls == 2
@@ -168,7 +168,7 @@ def test_a_store_out_of_reach_costs_the_hint_alone(
 ) -> None:
     """What can't be remembered is as if it had not failed before; nothing breaks."""
     store = FolderStore(tmp_path)
-    suspects = Suspects(store, "d1", clock)
+    suspects = Suspects(lambda: store, "d1", clock)
     suspects.note("profile", b"x")
 
     def broken(*_: object) -> str:

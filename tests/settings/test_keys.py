@@ -57,6 +57,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     (f"{B}.instances", 0, f"{B}.instances", "greater than 0"),
     (f"{B}.timeout", "0s", f"{B}.timeout", "greater than 0"),
     (f"{B}.retry_for", "ten minutes", f"{B}.retry_for", "30s, 15m, 1h or 1d"),
+    (f"{B}.reject_after", "two hours", f"{B}.reject_after", "30s, 15m, 1h or 1d"),
     (f"{B}.attempts", "many", f"{B}.attempts", "a whole number"),
     (f"{B}.quiet_hours", "at night", f"{B}.quiet_hours", "22:00-07:00"),
     (f"{B}.price_per_data_point", -1, f"{B}.price_per_data_point", "greater than or equal to 0"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
@@ -40,8 +40,8 @@ class Account:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def of(cls, name: str, destination: Destination[Any], settings: Any, store: Store, clock: Clock) -> Self:
-        """The account of resolved settings. What it has to remember over workers stands in `store`."""
+    def of(cls, name: str, destination: Destination[Any], settings: Any, store: Callable[[], Store], clock: Clock) -> Self:
+        """The account of resolved settings. What it has to remember over workers stands in the store that `store` opens."""
         pace = destination.pace(settings)
         own = {action.name: destination.pace_of(action, settings) for action in destination.actions.values() if action.pace is not None}
         return cls(

@@ -39,9 +39,10 @@ class Failing:
 
 @dataclass(frozen=True, slots=True)
 class Suspects:
-    """The suspects of one destination. A hint, no more: with the store out of reach, a row fails as for the first time."""
+    """The suspects of one destination. A hint, no more: with the store out of reach, a row fails as for the first time.
+    `store` opens the state store, when there is something to remember."""
 
-    store: Store
+    store: Callable[[], Store]
     destination: str
     clock: Clock
 
@@ -76,9 +77,9 @@ class Suspects:
             times = _newest(change(_newest(found, self.clock.now())), self.clock.now())
             try:
                 if version is None:
-                    self.store.create(self._key, orjson.dumps(times))
+                    self.store().create(self._key, orjson.dumps(times))
                 else:
-                    self.store.replace(self._key, orjson.dumps(times), version)
+                    self.store().replace(self._key, orjson.dumps(times), version)
             except (Exists, Conflict):
                 continue
             break
@@ -86,7 +87,7 @@ class Suspects:
 
     def _read(self) -> tuple[Times, str | None]:
         try:
-            body, version = self.store.read(self._key)
+            body, version = self.store().read(self._key)
         except NotFound:
             return {}, None
         return {digest: (first, last, calls) for digest, (first, last, calls) in read_json(body, self._key).items()}, version
