@@ -6,6 +6,7 @@ failed (and said so); 2 the settings or the command are wrong.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -35,7 +36,9 @@ class _Session:
 
     def run(self, work: Callable[[Any], int]) -> NoReturn:
         """Do the work with an app for the settings, and end with its exit code. What goes wrong is said
-        in a sentence, never with a traceback."""
+        in a sentence, never with a traceback. SIGTERM ends it as Ctrl-C does: requests in flight are waited
+        for, claims given back."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             code = self._run(work)
         except SettingsError as error:

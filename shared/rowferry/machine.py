@@ -102,6 +102,8 @@ class Machine:
         """Until nobody holds the claim; who comes first after that is decided by taking it. Raises `TryLater`."""
         until = self.app.clock.monotonic() + _LONGEST_WAIT_SECONDS
         while claim.is_held(self.app.state, name, self.app.owner, self.app.clock):
+            if self.app.is_handing_back:
+                raise TryLater(f"{name} is at work elsewhere, and we are to stop")
             if self.app.clock.monotonic() > until:
                 raise TryLater(f"{name} has been at work elsewhere for {_LONGEST_WAIT_SECONDS / 3600:g} hours; look at `rowferry status`")
             self.app.clock.sleep(_LOOK_AGAIN_SECONDS)

@@ -62,7 +62,7 @@ class Parts:
         self._accounts: dict[str, Account] = {}
         self._databases: dict[str, Database] = {}
         self._resolve_secret = resolve_secret
-        self._handing_back = ""
+        self._handing_back = ""  # why, once everything is to stop
 
     @cached_property
     def state(self) -> Store:
@@ -128,6 +128,11 @@ class Parts:
         self._handing_back = reason
         for account in list(self._accounts.values()):
             account.hand_back(reason)
+
+    @property
+    def is_handing_back(self) -> bool:
+        """Whether everything is to stop."""
+        return bool(self._handing_back)
 
     def _destination(self, name: str) -> Any:
         if name not in self.settings.destinations:

@@ -34,6 +34,7 @@ def serve(machine: Machine, port: int, *, say: Callable[[str], None] = print) ->
     with listen(machine, port) as address, _signals(stop):
         say(f"Rowferry serves {address} (status page, /hooks/<name>); Ctrl-C stops it")
         Worker(machine).run(stop)
+        say("stopped; what is open goes on with the next start")
     return 0
 
 
@@ -59,10 +60,11 @@ class Worker:
     _due: dict[str, datetime] = field(default_factory=dict)
 
     def run(self, stop: threading.Event) -> None:
-        """Look, start what is due, and look again, until `stop` is set; then wait for what is under way."""
+        """Look, start what is due, and look again, until `stop` is set; then have everything handed back."""
         while not stop.is_set():
             self.look()
             stop.wait(_LOOK_SECONDS)
+        self.machine.app.hand_back("rowferry serve was told to stop")
         for thread in list(self._running.values()):
             thread.join()
 
