@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import orjson
@@ -21,6 +23,7 @@ from rowferry.owner import Owner
 from rowferry.settings.file import read_settings
 from rowferry.stores.folder import FolderStore
 from rowferry.stores.port import Object
+from rowferry.syncs.start import LARGE_CHUNKS
 from rowferry.twins.braze import BrazeTwin
 from rowferry.twins.server import Call, Fault
 from rowferry.wire import Response
@@ -311,3 +314,47 @@ def test_a_run_that_is_passed_closes(shop: Shop, app: App, twin: BrazeTwin, cloc
     assert (closed.status, closed.read, closed.delivered, closed.resent) == ("closed", 10 * BATCH, 10 * BATCH, 0)
     assert len(twin.log) == 10 + 5
     assert [found.key for found in app.state.list(OUTBOX)] == []
+
+
+@pytest.mark.parametrize(("rows", "lane"), [(10 * LARGE_CHUNKS, 2), (10 * LARGE_CHUNKS + 1, 3)])
+def test_a_large_run_leaves_by_the_lane_of_backfills(tmp_path: Path, twin: BrazeTwin, clock: ManualClock, rows: int, lane: int) -> None:
+    """A first run of everybody is a backfill by another name: small runs pass it. It closes and clears away as any other."""
+    shop = Shop(tmp_path, twin, chunk_rows=10)
+    shop.fill(rows)
+    settings = read_settings(shop.config, environment=ENVIRONMENT)
+    with App(settings, base=shop.folder, environment=ENVIRONMENT, clock=clock) as app:
+        assert app.start_sync("customers").status == "open"
+        keys = [found.key for found in app.state.list(OUTBOX)]
+        assert {ChunkName.of(key).lane for key in keys} == {lane}
+        for key in keys:
+            app.deliver_announced(key)
+        results = [app.finish_run(found.key) for found in list(app.state.list("receipts/"))]
+        assert (results[-1].status, results[-1].delivered) == ("closed", rows)
+        assert [found.key for found in app.state.list(OUTBOX)] == []
+
+
+def test_a_large_run_that_was_killed_while_being_planned(tmp_path: Path, twin: BrazeTwin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before its lane was written down, after it, and between two chunks: it goes on in one lane, each chunk once."""
+    shop = Shop(tmp_path, twin, chunk_rows=10)
+    shop.fill(10 * LARGE_CHUNKS + 1)
+    settings = read_settings(shop.config, environment=ENVIRONMENT)
+    with App(settings, base=shop.folder, environment=ENVIRONMENT) as app:
+        for target, call in (("delivery.runs.Run.put_over", 1), ("syncs.start.write_chunk", 1), ("syncs.start.write_chunk", 3)):
+            with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+                _kill_at(patched, target, call)
+                app.start_sync("customers")
+        assert app.start_sync("customers").status == "open"
+        names = [ChunkName.of(found.key) for found in app.state.list(OUTBOX)]
+        assert [(name.lane, name.part) for name in names] == [(3, f"{number:05d}") for number in range(LARGE_CHUNKS + 1)]
+
+
+def _kill_at(patched: pytest.MonkeyPatch, target: str, call: int) -> None:
+    """Kill the process, as far as it can tell, when it comes to the n-th call of this."""
+    original, calls = pkgutil.resolve_name(f"rowferry.{target}"), count(1)
+
+    def killed(*arguments: object, **named: object) -> object:
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return original(*arguments, **named)
+
+    patched.setattr(f"rowferry.{target}", killed)

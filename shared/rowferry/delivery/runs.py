@@ -2,12 +2,14 @@
 
     syncs/<sync>/head.json             which run is the sync's latest (compare-and-swap)
     runs/<sync>/<run>/started.json     when it began, and what kind of run it is
+    runs/<sync>/<run>/outline.json     everything that decides what it sends (see `syncs.outline`)
     runs/<sync>/<run>/manifest.json    what it will send: counts, tables, number of chunks
     runs/<sync>/<run>/refused.json     a guard said no; `accepted.json`: a person said yes
     runs/<sync>/<run>/failed.json      it stopped until somebody acts; removed when it goes on
     runs/<sync>/<run>/closed.json      the balance; nothing follows
 
-All are create-only but the head and `failed`, so two functions that do the same step leave one result.
+All are create-only but the head, `failed` and, until the first chunk is written, the outline, so two
+functions that do the same step leave one result.
 """
 
 from __future__ import annotations
@@ -111,6 +113,10 @@ class Run:
         except Exists:
             return False
         return True
+
+    def put_over(self, name: str, body: Mapping[str, Any]) -> None:
+        """Write one of the run's objects, whatever was there."""
+        self._store.write(f"{self._folder}{name}.json", orjson.dumps(body))
 
     def manifest(self) -> Manifest | None:
         """The manifest, or None while the run is still being planned."""

@@ -15,7 +15,7 @@ from rowferry.mapping.mapping import Field, Part, fields_of
 from rowferry.settings.sync import ColumnField, MapField, Sync, Transform
 
 NO_LANE = 2
-BACKFILL_LANE = 3
+BACKFILL_LANE = 3  # of backfills, and of runs that are as large (see `start`)
 
 
 @dataclass(frozen=True, slots=True)

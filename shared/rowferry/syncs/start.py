@@ -4,7 +4,8 @@
                                                                └► refused.json (nothing leaves)
 
 A run that is not closed is gone on with before a new one starts. Everything a step writes is
-create-only and named by the run, so a step that was killed is done again to the same result.
+create-only and named by the run, so a step that was killed is done again to the same result. The outline
+alone is written over once, when it is known how large the run is: with the lane that its size asks for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -28,9 +29,11 @@ from rowferry.syncs.counts import Counts, known_rows, read_counts, read_rejectio
 from rowferry.syncs.exporter import Exporter
 from rowferry.syncs.guards import refusal
 from rowferry.syncs.outline import Outline
+from rowferry.syncs.shape import BACKFILL_LANE
 from rowferry.syncs.stretches import Stretch, cut, is_exported, neighbours
 from rowferry.warehouse.port import Warehouse, WarehouseError
 
+LARGE_CHUNKS = 5  # from more chunks than that, some minutes of sending each, a run counts as a backfill: others pass it
 RUN_TABLE_LIFE = timedelta(days=14)
 _CHUNK_SECONDS = 30.0  # writing a chunk takes a second or two; what a slow store may make of it
 
@@ -119,8 +122,19 @@ class Starter:
         if reason is not None and not run.has("accepted"):
             self._refuse(run, outline, counts, reason)
             return
+        outline = self._in_its_lane(run, outline, counts)
         chunks = self._write_chunks(outline, counts, left_seconds)
         run.put_manifest(_manifest(run, outline, counts, chunks))
+
+    def _in_its_lane(self, run: Run, outline: Outline, counts: Counts) -> Outline:
+        """The outline, in the lane of backfills if the run is as large as one. The counts are those of the immutable run
+        table, so whoever goes on with the run finds the same; once a chunk is written, its lane stands."""
+        is_large = counts.to_send > LARGE_CHUNKS * outline.chunk_rows
+        if not is_large or outline.plan.lane >= BACKFILL_LANE or any(self.store.list(ChunkName.prefix(outline.plan))):
+            return outline
+        found = replace(outline, plan=replace(outline.plan, lane=BACKFILL_LANE))
+        run.put_over("outline", found.to_dict())
+        return found
 
     def _refuse(self, run: Run, outline: Outline, counts: Counts, reason: str) -> None:
         rejections = read_rejections(self.warehouse, outline.run_table, SHOWN_REJECTIONS)
