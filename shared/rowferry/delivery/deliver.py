@@ -73,8 +73,9 @@ def deliver_chunk(
     """
     name = ChunkName.of(key)
     account = account_of(name.destination)
-    if (closed := _closed(account, clock, left_seconds)) is not None:
-        return closed
+    quiet_seconds = _quiet_seconds(account.settings.quiet_hours, clock)
+    if quiet_seconds > 0:
+        return Delivery("open", f"quiet hours of {name.destination} go on for {quiet_seconds / 60:.0f} minutes", quiet_seconds)
     if _is_settled(store, name):
         return _clear_away(store, name)
     try:
@@ -95,16 +96,9 @@ def _is_settled(store: Store, name: ChunkName) -> bool:
     return store.head(f"receipts/{name.stem}.json") is not None
 
 
-def _closed(account: Account, clock: Clock, left_seconds: Callable[[], float]) -> Delivery | None:
-    """What is to be said when nothing can be sent to the account for so long that it is no use to begin."""
-    quiet_hours = account.settings.quiet_hours
-    quiet_seconds = read_quiet_hours(quiet_hours).wait_seconds(clock.now()) if quiet_hours else 0.0
-    if quiet_seconds > 0:
-        return Delivery("open", f"quiet hours of {account.name} go on for {quiet_seconds / 60:.0f} minutes", quiet_seconds)
-    asked_seconds = account.pacer.wait_seconds()  # heard with another chunk; to wait it out may outlast the function
-    if asked_seconds > left_seconds():
-        return Delivery("open", f"{account.name} asked us to stay away for {asked_seconds / 60:.0f} minutes", asked_seconds)
-    return None
+def _quiet_seconds(quiet_hours: str | None, clock: Clock) -> float:
+    """How long nothing is to be sent from now on, by the destination's `quiet_hours`."""
+    return read_quiet_hours(quiet_hours).wait_seconds(clock.now()) if quiet_hours else 0.0
 
 
 def _clear_away(store: Store, name: ChunkName) -> Delivery:
