@@ -27,7 +27,7 @@ from rowferry.delivery.batch import Batch, batches
 from rowferry.delivery.chunk import Chunk, ChunkName, Row
 from rowferry.delivery.journal import Journal, LostClaim
 from rowferry.delivery.plan import Plan
-from rowferry.delivery.receipts import Receipts, RejectedRow
+from rowferry.delivery.receipts import Receipts, RejectedRow, is_settled
 from rowferry.delivery.sender import Halt, Sender
 from rowferry.destinations.port import Action, Fields, Rejected
 from rowferry.errors import RowRejected
@@ -76,11 +76,11 @@ def deliver_chunk(
     quiet_seconds = _quiet_seconds(account.settings.quiet_hours, clock)
     if quiet_seconds > 0:
         return Delivery("open", f"quiet hours of {name.destination} go on for {quiet_seconds / 60:.0f} minutes", quiet_seconds)
-    if _is_settled(store, name):
+    if is_settled(store, name):
         return _clear_away(store, name)
     try:
         with claims.renewing(claims.take(store, name.stem, owner, clock)) as claim:
-            if _is_settled(store, name):  # its last holder ended between the first look and our claim
+            if is_settled(store, name):  # its last holder ended between the first look and our claim
                 return _clear_away(store, name)
             with Chunk(store, key) as chunk:
                 found = _Worker(chunk, name, store, account, clock, left_seconds, progress, makes_way).run(claim)
@@ -90,10 +90,6 @@ def deliver_chunk(
         return Delivery("gone", f"there is no chunk {key!r}")
     except (claims.Held, LostClaim) as error:
         return Delivery("held", str(error))
-
-
-def _is_settled(store: Store, name: ChunkName) -> bool:
-    return store.head(f"receipts/{name.stem}.json") is not None
 
 
 def _quiet_seconds(quiet_hours: str | None, clock: Clock) -> float:

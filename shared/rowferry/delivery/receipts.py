@@ -64,6 +64,11 @@ class Receipts:
         return cls(**{**found, "rejected": tuple(RejectedRow(*r) for r in found["rejected"])})
 
 
+def is_settled(store: Store, name: ChunkName) -> bool:
+    """Whether the chunk's receipts stand: every row has its outcome."""
+    return store.head(f"{PREFIX}{name.stem}.json") is not None
+
+
 @dataclass(slots=True)
 class Tally:
     """Outcomes as they come in, row by row. Not safe for threads: the journal guards it."""
