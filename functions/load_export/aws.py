@@ -14,10 +14,10 @@ from rowferry import edge
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
-def load(record: SQSRecord) -> None:
+def load(record: SQSRecord, lambda_context: LambdaContext) -> None:
     with edge.call() as app:
         edge.each(edge.keys_of_message(record.body, app.exports), lambda key: edge.after_load(app.load_arrived(key)))
-        app.start_wanted()
+        app.start_wanted(lambda: edge.seconds_left(lambda_context.get_remaining_time_in_millis()))
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:

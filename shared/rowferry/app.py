@@ -186,12 +186,9 @@ class App(Parts):
 
     def start_wanted(self, left_seconds: Callable[[], float] = forever) -> None:
         """Start the syncs that come after what was loaded. One that is at work just now is started by the
-        next sweep, for it may not have seen the last files."""
-        from rowferry.delivery.claim import Held
-
+        next sweep, for it may not have seen the last files; one too large for the time left is gone on with there."""
         for name in self.wanted_syncs():
-            with suppress(Held):
-                self.start_sync(name, left_seconds)
+            self._start_again(name, left_seconds)
 
     def pull(
         self,
@@ -266,10 +263,11 @@ class App(Parts):
                 self.notices.tell_change(kinds.file_loaded(result.feed, result.file, result.rows), feed.notify)
         return result
 
-    def sweep(self) -> dict[str, int]:
+    def sweep(self, left_seconds: Callable[[], float] = forever) -> dict[str, int]:
         """Start again what an event missed or a crash left behind; how much of each kind.
 
-        Chunks and receipts are announced anew, so that the platform hands them to their own functions.
+        Chunks and receipts are announced anew, so that the platform hands them to their own functions. Runs that
+        are still to be planned come last, since a large one may take all the time that is left.
         """
         from rowferry.webhooks import repeats
 
@@ -279,24 +277,28 @@ class App(Parts):
             found["files"] = len(self.load_missed(LEFT_ALONE))
         self.tell_late_feeds()
         found["notices"] = self.notices.finish()
+        unplanned = []
         for run in self.sweeper.open_runs(self.settings.syncs):
             found["runs"] += 1
             if run.manifest() is None:
-                self._start_again(run.sync)
+                unplanned.append(run.sync)
             else:
                 self.after_run(self.finisher.finish(run))
-        self.start_wanted()
         for receipts in list(self.sweeper.unfinished_relays()):
             self.finish_run(receipts)
         for key in self.sweeper.stuck_chunks():
             found["chunks"] += self.sweeper.announce(key)
+        for sync in unplanned:
+            self._start_again(sync, left_seconds)
+        self.start_wanted(left_seconds)
         return found
 
-    def _start_again(self, sync: str) -> None:
+    def _start_again(self, sync: str, left_seconds: Callable[[], float]) -> None:
         from rowferry.delivery.claim import Held
+        from rowferry.errors import OutOfTime
 
-        with suppress(Held):
-            self.start_sync(sync)
+        with suppress(Held, OutOfTime):
+            self.start_sync(sync, left_seconds)
 
     def check_alert(self, name: str) -> Look:
         """Look at the alert once and tell what is news. Raises `UsageError` when there is no such alert."""

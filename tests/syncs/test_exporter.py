@@ -218,6 +218,17 @@ def test_no_job_is_begun_without_the_time_for_it(shop: Shop, wanted: dict[str, l
         assert len(app.engine.jobs) == 4
 
 
+def test_the_sweep_goes_on_with_a_run_that_was_not_planned_to_its_end(shop: Shop, wanted: dict[str, list[Row]]) -> None:
+    """With no time left it leaves the run to the next sweep and does the rest of its work; with time it writes the chunks."""
+    with ExportingApp(shop) as app:
+        with pytest.raises(OutOfTime):
+            app.start_sync("customers", lambda: 0)
+        assert app.sweep(lambda: 0)["runs"] == 1
+        assert app.chunks() == {}
+        app.sweep()
+        assert app.chunks() == wanted
+
+
 def test_a_file_that_is_missing_in_a_chunk_shows(shop: Shop) -> None:
     """Should a warehouse say nothing of its files and lose one, the chunk is known to be short and the run does not close."""
     with ExportingApp(shop, shards=2, faults=["short"]) as app:
