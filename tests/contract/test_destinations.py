@@ -128,6 +128,18 @@ def test_a_row_without_its_identifiers_is_rejected(vendor: str, name: str) -> No
                 action.to_payload({**row, **dict.fromkeys(mapped)}, resolved)
 
 
+STATES = [(vendor, action) for vendor, action in CASES if action in ("profile", "group", "subscription")]
+
+
+@pytest.mark.parametrize(("vendor", "name"), STATES, ids=[f"{vendor}-{action}" for vendor, action in STATES])
+def test_what_changed_leaves_with_all_that_it_needs(sender: TinySender, twin: Twin, vendor: str, name: str) -> None:
+    """With `send: changed` a row's identifiers and one changed field must do: whatever else the vendor needs is an identifier."""
+    for row in rows_of(vendor, name):
+        always = sender.action.identifiers(list(row), sender.settings)
+        for changed in row.keys() - always:
+            assert_all_delivered(sender.deliver([{field: row[field] for field in row if field in always or field == changed}]), twin)
+
+
 @by_action
 def test_an_empty_row_is_rejected(vendor: str, name: str) -> None:
     """A row of nothing never leaves, and never crashes a run."""

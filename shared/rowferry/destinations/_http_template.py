@@ -59,11 +59,17 @@ class Template:
 
     def __init__(self, document: Any, elsewhere: Iterable[str] = (), hidden: Iterable[str] = ()) -> None:
         self._used: set[str] = set()
+        self._mixed: set[str] = set()
         self._fill = self._compile(document, "body")
         self.names = frozenset(self._used - {REST})
         self.takes_rest = isinstance(document, dict) or REST in self._used
         self._adds_rest = isinstance(document, dict) and REST not in self._used
         self._placed = self.names | frozenset(elsewhere) | frozenset(hidden)
+
+    def mixed_of(self, names: Iterable[str]) -> frozenset[str]:
+        """Which of these fields must all be there for what is made of them to be right."""
+        all_names = frozenset(names)
+        return (all_names & self._mixed) | (all_names - self._placed if REST in self._mixed else frozenset())
 
     def fill(self, fields: Fields) -> Any:
         """The document for one row, of plain JSON values. Raises `RowRejected`."""
@@ -102,6 +108,7 @@ class Template:
         if part == f"{{{names[0]}}}":
             name = names[0]
             return lambda fields: plain(fields[name], name) if name in fields else _ABSENT
+        self._mixed.update(names)
         return lambda fields: fill_text(part, fields).strip() if any(name in fields for name in names) else _ABSENT
 
     def _compile_jinja(self, part: str, path: str) -> Fill:
@@ -114,6 +121,7 @@ class Template:
         except TemplateError as error:
             raise ValueError(f"{path} is not a template: {error.message or type(error).__name__}") from None
         self._used |= meta.find_undeclared_variables(tree)
+        self._mixed |= meta.find_undeclared_variables(tree)
 
         def fill(fields: Mapping[str, Any]) -> Any:
             try:

@@ -11,7 +11,7 @@ stands in `_braze_values`, rows become objects in `_braze_payloads`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
@@ -258,19 +258,28 @@ def _track_action(name: str, array: str, to_payload: Callable[[Fields, BrazeSett
 
 
 def _whole_action(
-    name: str, to_payload: Callable[[Fields, BrazeSettings], bytes], build: Build, per_second: float
+    name: str,
+    to_payload: Callable[[Fields, BrazeSettings], bytes],
+    build: Build,
+    per_second: float,
+    identifiers: Callable[[Iterable[str], BrazeSettings], frozenset[str]] = payloads.identifiers,
 ) -> Action[BrazeSettings]:
     """An action whose requests Braze counts apart from those to /users/track [limits]."""
     return Action(
         name=name,
         limits=lambda _settings: Limits(_USERS_A_CALL, _TRACK_BYTES),
-        identifiers=payloads.identifiers,
+        identifiers=identifiers,
         check=partial(payloads.check, kind=name),
         to_payload=to_payload,
         build=build,
         read=lambda response, batch, _settings, _note: _read_objects(response, len(batch), name),
         pace=lambda settings: Pace(per_second, settings.in_flight or _IN_FLIGHT),
     )
+
+
+def _subscription_identifiers(names: Iterable[str], _settings: BrazeSettings) -> frozenset[str]:
+    """All but the state: it means nothing without its group, so that travels with every change."""
+    return frozenset(names) - {"subscription_state"}
 
 
 def _pace(settings: BrazeSettings) -> Pace:
@@ -286,7 +295,9 @@ DESTINATION = Destination(
         "profile": _track_action("profile", "attributes", payloads.profile),
         "event": _track_action("event", "events", payloads.event),
         "purchase": _track_action("purchase", "purchases", payloads.purchase),
-        "subscription": _whole_action("subscription", payloads.subscription, _build_subscription, _SUBSCRIPTIONS_PER_SECOND),
+        "subscription": _whole_action(
+            "subscription", payloads.subscription, _build_subscription, _SUBSCRIPTIONS_PER_SECOND, _subscription_identifiers
+        ),
         "delete": _whole_action("delete", payloads.delete, _build_delete, _DELETIONS_PER_SECOND),
     },
     pace=_pace,

@@ -32,7 +32,11 @@ _CONTENT_TYPES = {"one": "application/json", "array": "application/json", "wrapp
 
 
 def _identifiers(names: Iterable[str], settings: HttpSettings) -> frozenset[str]:
-    return frozenset(names) & settings.key_names
+    """Who or what a row is, and what else must be in every request for it to say what it means: with `send:
+    changed` a name made of two fields would be cut to the one that changed."""
+    template = _template(settings)
+    mixed = template.mixed_of(names) if template is not None else frozenset()
+    return (frozenset(names) & settings.key_names) | mixed
 
 
 def _check(names: Mapping[str, str | None], settings: HttpSettings) -> Iterable[Problem]:
@@ -203,6 +207,7 @@ DESTINATION = Destination(
     audience="attribute",
     notes={
         "event": f"An API that can tell repeats needs {{{IDEMPOTENCY}}} in body or headers; without it a lost answer means a second event.",
-        "profile": "send: changed sends identifiers, required fields and what changed; an API that replaces records needs send: all.",
+        "profile": "send: changed sends identifiers, required fields, what the body combines, and what changed; "
+        "an API that replaces records needs send: all.",
     },
 )
