@@ -13,7 +13,7 @@ repeats at most.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -117,20 +117,29 @@ def _read(body: bytes) -> dict[str, Any]:
 @contextmanager
 def renewing(claim: Claim) -> Iterator[Claim]:
     """Keep a claim alive from a thread of its own, and give it back in the end."""
+    with renewing_all([claim]):
+        yield claim
+
+
+@contextmanager
+def renewing_all(held: Sequence[Claim]) -> Iterator[None]:
+    """Keep claims alive from one thread, and give all of them back in the end."""
     done = threading.Event()
 
     def keep() -> None:
-        while not done.wait(LIFE_SECONDS / 3) and not claim.lost:
-            claim.renew()
+        while not done.wait(LIFE_SECONDS / 3):
+            for claim in held:
+                claim.renew()
 
     thread = threading.Thread(target=keep, daemon=True, name="claim")
     thread.start()
     try:
-        yield claim
+        yield
     finally:
         done.set()
         thread.join()
-        claim.give_back()
+        for claim in held:
+            claim.give_back()
 
 
 def _body(owner: Owner, now: datetime, *, is_free: bool = False) -> bytes:

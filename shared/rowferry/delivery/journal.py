@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from rowferry.delivery.receipts import Tally, ranges
+from rowferry.delivery.receipts import Tally, entry_of
 from rowferry.destinations.port import Rejected
 from rowferry.errors import RowferryError
 from rowferry.stores.documents import read_json
@@ -53,12 +53,7 @@ class Journal:
 
     def record(self, delivered: Sequence[int], rejected: Mapping[int, Rejected], requests: int = 0, resent: int = 0) -> None:
         """Make outcomes durable. Returns when they are. Raises `LostClaim`, `TryLater`."""
-        entry = {
-            "d": ranges(delivered),
-            "r": [[row, why.code, why.reason] for row, why in rejected.items()],
-            "q": requests,
-            "s": resent,
-        }
+        entry = entry_of(delivered, rejected, requests, resent)
         with self._adding:
             self._waiting.append(entry)
         with self._writing:

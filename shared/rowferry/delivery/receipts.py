@@ -8,7 +8,7 @@ is only written when the two add up to the chunk's rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +92,12 @@ class Tally:
         self.rejected.update({row: Rejected(code, reason) for row, code, reason in entry["r"]})
         self.requests += entry["q"]
         self.resent += entry["s"]
+
+
+def entry_of(delivered: Sequence[int], rejected: Mapping[int, Rejected], requests: int = 0, resent: int = 0) -> dict[str, Any]:
+    """Outcomes as an entry of the journal; rows in rising order."""
+    failed = [[row, why.code, why.reason] for row, why in rejected.items()]
+    return {"d": ranges(delivered), "r": failed, "q": requests, "s": resent}
 
 
 def ranges(rows: Iterable[int]) -> list[tuple[int, int]]:

@@ -173,6 +173,8 @@ class Action(Generic[S]):
     the engine fills it from sync, key and cursor when the map does not.
     `repeats_safely`: whether sending a row twice leaves the vendor as sending it once.
     `pace(settings)`: where the vendor counts the action's requests apart from the account's others.
+    `gathered(settings)`: what a request may hold of rows that came one by one and wait together, where
+    that is more than of a run's.
     """
 
     name: str
@@ -185,6 +187,7 @@ class Action(Generic[S]):
     idempotency: str | None = None
     repeats_safely: bool = True
     pace: Callable[[S], Pace] | None = None
+    gathered: Callable[[S], Limits] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,10 @@ from rowferry.wire import Request, Response
 _MAX_TEXT = 40_000  # characters; the rest is cut [cut]
 _FALLBACK_CHARACTERS = 4_000  # what Slack advises for a text [cut]
 _MAX_BLOCKS = 50  # [blocks]
+_MAX_SECTION = 3_000  # characters of a section's text [blocks]
 _BODY_BYTES = 1_000_000  # not documented; far above what these limits allow
+_TOGETHER = 16  # messages that a burst is told in one; of three blocks each they fit
+_TOGETHER_BYTES = 10_000  # under the 13,200 characters at which all blocks together are too long (bolt-js issue 2509)
 _TEXTS = ("text", "plain_text", "blocks")
 # The webhook or its channel is gone or closed, whatever the status: a person must act [hook, errors].
 _CLOSED = {
@@ -149,8 +152,29 @@ def _post(settings: SlackSettings, body: bytes) -> Request:
 
 
 def _build(batch: Sequence[bytes], settings: SlackSettings) -> Request:
-    [payload] = batch  # a webhook takes one message a request
-    return _post(settings, payload)
+    return _post(settings, batch[0] if len(batch) == 1 else dumps(_together([orjson.loads(payload) for payload in batch])))
+
+
+def _together(messages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One message that says what these say, for a webhook takes one a request. The blocks of those that have some
+    are kept if all of it fits into blocks."""
+    title = f"*{len(messages)} messages together:*"
+    text = "\n".join([title, *(message["text"] for message in messages)])
+    if not any("blocks" in message for message in messages):
+        return {"text": text}
+    parts = [message.get("blocks") or [_section(message["text"])] for message in messages]
+    blocks = [_section(title), *(_unnamed(block) for part in parts for block in part)]
+    fits = len(blocks) <= _MAX_BLOCKS and all(len(message["text"]) <= _MAX_SECTION for message in messages if "blocks" not in message)
+    return {"text": text, "blocks": blocks} if fits else {"text": text}
+
+
+def _unnamed(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Without its `block_id`, of which a message takes each once [blocks]."""
+    return {name: value for name, value in block.items() if name != "block_id"}
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
 
 
 def _read(response: Response, batch: Sequence[bytes], settings: SlackSettings, note: str) -> Answer:
@@ -162,7 +186,7 @@ def _read(response: Response, batch: Sequence[bytes], settings: SlackSettings, n
         # A 200 without `ok` has been posted too; `ok: false` is how the Web API refuses.
         refuses = (answers.json_object(response) or {}).get("ok") is False
         return Split("refused_by_vendor", _said(response)) if refuses else Settled.all_delivered(batch)
-    if response.status == 400 and word in _BAD_BLOCKS and not note:
+    if response.status == 400 and word in _BAD_BLOCKS and not note and len(batch) == 1:
         text = orjson.loads(batch[0])["text"]
         return Follow(_post(settings, dumps({"text": text})), "text")  # better the text alone than no notice
     if response.status == 400 and word:
@@ -204,6 +228,7 @@ DESTINATION = Destination(
             build=_build,
             read=_read,
             repeats_safely=False,  # no idempotency key: after a lost answer a message can appear twice
+            gathered=lambda _settings: Limits(_TOGETHER, _TOGETHER_BYTES, envelope_bytes=64),
         )
     },
     # One message a second for each webhook; more than one at a time can swap their order [rate].

@@ -1,0 +1,243 @@
+"""Gathering: many small chunks that wait for one destination, sent in few requests.
+
+A burst of webhooks is a chunk for each, and a vendor takes 75 rows in a request, or one message a second:
+
+    claim each ─► their rows, as they came ─► batches over all of them ─► requests in flight
+      each finished request ─► receipts of the chunks it completed, a journal entry for each other
+    no more rows, or we are to stop ─► claims given back
+
+Each chunk keeps its own claim, journal and receipts, so that whoever finds one half done goes on with it
+alone. Killed anywhere, what goes out again is at most what was in flight.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import Any
+
+from rowferry.clock import Clock
+from rowferry.delivery import claim as claims
+from rowferry.delivery.account import Account
+from rowferry.delivery.batch import Batch, batches
+from rowferry.delivery.chunk import Chunk, ChunkName, Row
+from rowferry.delivery.deliver import Delivery, FieldsOf
+from rowferry.delivery.journal import Journal, LostClaim
+from rowferry.delivery.plan import Plan
+from rowferry.delivery.receipts import Receipts, RejectedRow, entry_of, is_settled
+from rowferry.delivery.sender import Halt, Sender, Sent
+from rowferry.destinations.port import Action, Fields, Rejected
+from rowferry.errors import RowferryError, RowRejected
+from rowferry.owner import Owner
+from rowferry.settings.hours import read_quiet_hours
+from rowferry.stores.port import NotFound, Store
+
+MOST = 300  # chunks at once: what a worker can claim, and bring to receipts, in a small part of its life
+_HANDS = 8  # chunks that are claimed and read at the same moment: each is some round trips to the store
+_THINGS_THAT_HAPPEN = frozenset({"event", "purchase", "notice"})  # two of one person are two; all else sets a state
+_HELD = Delivery("held", "it waits for those before it")
+
+
+def deliver_gathered(
+    keys: Sequence[str],
+    *,
+    store: Store,
+    account: Account,
+    clock: Clock,
+    owner: Owner,
+    left_seconds: Callable[[], float] = lambda: float("inf"),
+) -> dict[str, Delivery]:
+    """Bring these chunks of one destination to their receipts together, as far as vendor and time allow; how far each got.
+
+    At most the first `MOST` are taken, and of those that set one person's state only the first: the others
+    are `held` for another time. Raises `ValueError` when a key names no chunk, `TryLater` when the store is out
+    of reach.
+    """
+    quiet_hours = account.settings.quiet_hours
+    quiet_seconds = read_quiet_hours(quiet_hours).wait_seconds(clock.now()) if quiet_hours else 0.0
+    if quiet_seconds > 0:
+        return dict.fromkeys(keys, Delivery("open", f"quiet hours of {account.name}", quiet_seconds))
+    with ThreadPoolExecutor(_HANDS, thread_name_prefix="gather") as hands:
+        taken = dict(zip(keys[:MOST], hands.map(lambda key: _take(key, store, owner, clock), keys[:MOST]), strict=True))
+    shares = [share for share in taken.values() if isinstance(share, _Share)]
+    found = dict.fromkeys(keys, _HELD) | {key: got for key, got in taken.items() if isinstance(got, Delivery)}
+    with claims.renewing_all([share.claim for share in shares]):
+        for action in dict.fromkeys(share.plan.action for share in shares):
+            alike = [share for share in shares if share.plan.action == action]
+            found |= _Gathering(alike, action, account, clock, left_seconds).run()
+    return found
+
+
+def _take(key: str, store: Store, owner: Owner, clock: Clock) -> _Share | Delivery:
+    """Claim and read a chunk; or why it is not to be sent now. One in trouble must not hold up the others."""
+    name = ChunkName.of(key)
+    try:
+        claim = claims.take(store, name.stem, owner, clock)
+    except claims.Held as error:
+        return Delivery("held", str(error))
+    except RowferryError as error:
+        return Delivery("open", str(error))
+    try:
+        found = _read(name, claim, store)
+    except NotFound:
+        found = Delivery("gone", f"there is no chunk {key!r}")
+    except RowferryError as error:
+        found = Delivery("open", str(error))
+    if isinstance(found, Delivery):
+        claim.give_back()
+    return found
+
+
+def _read(name: ChunkName, claim: claims.Claim, store: Store) -> _Share | Delivery:
+    if is_settled(store, name):
+        Journal(store, name.stem).clear()  # whoever wrote the receipts may have been killed before that
+        return Delivery("settled")
+    with Chunk(store, name.key) as chunk:
+        return _Share(name, claim, chunk.plan, list(chunk.rows()), store, Journal(store, name.stem))
+
+
+@dataclass(slots=True)
+class _Share:
+    """One chunk of a gathering: what it brings, and what became of it. Safe for threads."""
+
+    name: ChunkName
+    claim: claims.Claim
+    plan: Plan
+    rows: Sequence[Row]
+    store: Store
+    journal: Journal
+    is_settled: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def record(self, delivered: Sequence[int], rejected: Mapping[int, Rejected], requests: int = 0, resent: int = 0) -> None:
+        """Make outcomes of its rows durable; when they were the last, by its receipts. Returns when they are.
+
+        A chunk whose claim was lost is left to the new holder. Raises `TryLater`.
+        """
+        with self._lock:
+            if self.claim.lost or self.is_settled:
+                return
+            if len(self.journal.tally.settled()) + len(delivered) + len(rejected) == len(self.rows):
+                self.journal.tally.add(entry_of(delivered, rejected, requests, resent))
+                self._write_receipts()
+            elif delivered or rejected or requests or resent:
+                try:
+                    self.journal.record(delivered, rejected, requests, resent)
+                except LostClaim:
+                    self.claim.lost = True
+
+    def _write_receipts(self) -> None:
+        tally, rows = self.journal.tally, self.rows
+        rejected = [RejectedRow(rows[place].id, rows[place].key, why.code, why.reason) for place, why in sorted(tally.rejected.items())]
+        Receipts(self.name.key, len(rows), len(rows) - len(rejected), tally.requests, tally.resent, tuple(rejected)).write(self.store)
+        self.is_settled = True
+        if not self.journal.is_new:
+            self.journal.clear()
+
+
+class _Gathering:
+    """The chunks of one action on their way."""
+
+    def __init__(self, shares: Sequence[_Share], action: str, account: Account, clock: Clock, left_seconds: Callable[[], float]) -> None:
+        self._shares, self._account, self._left_seconds = shares, account, left_seconds
+        self._action: Action[Any] = account.destination.actions[action]
+        self._halt = Halt()
+        self._sender = Sender(account, self._action, clock, self._halt, left_seconds)
+        self._places: list[tuple[_Share, int]] = []
+        self._persons: set[tuple[str, str]] = set()
+        self._taking = threading.Lock()
+
+    def run(self) -> dict[str, Delivery]:
+        """Send what the chunks hold; how far each got."""
+        limits = (self._action.gathered or self._action.limits)(self._account.settings)
+        caps = self._account.row_caps
+        self._batches = batches(self._payloads(), limits, lambda: min(limits.batch_rows, caps.get(self._action.name, limits.batch_rows)))
+        with ThreadPoolExecutor(self._account.in_flight, thread_name_prefix=self._account.name) as threads:
+            try:
+                for ended in as_completed([threads.submit(self._work) for _ in range(self._account.in_flight)]):
+                    ended.result()
+            except BaseException as error:  # Ctrl-C as well: no thread goes on when its caller does not
+                self._halt.stop(str(error))
+                raise
+        return {share.name.key: self._delivery(share) for share in self._shares}
+
+    def _work(self) -> None:
+        """A thread's part: a batch goes out once the outcomes of the one before are durable."""
+        while (batch := self._next_batch()) is not None:
+            self._record(batch, self._sender.send(batch))
+
+    def _next_batch(self) -> Batch | None:
+        with self._taking:
+            if self._halt.reason is None and self._left_seconds() < self._account.settings.timeout:
+                self._halt.stop("the function's time is nearly up", wait_seconds=0)
+            return None if self._halt.reason is not None else next(self._batches, None)
+
+    def _payloads(self) -> Iterator[tuple[int, bytes]]:
+        """What is still to be sent, by its place among the rows of all. What can't be is recorded on the way."""
+        for share in self._shares:
+            fields, rejected = self._fields_of(share)
+            if self._is_second_word(fields.values()):
+                continue
+            payloads: dict[int, bytes] = {}
+            for place, found in fields.items():
+                try:
+                    payloads[place] = self._action.to_payload(found, self._account.settings)
+                except RowRejected as error:
+                    rejected[place] = Rejected(error.code, error.reason)
+            # A holder that was killed may have sent what is sent now.
+            share.record([], rejected, resent=len(payloads) if share.claim.inherited else 0)
+            for place, payload in payloads.items():
+                self._places.append((share, place))
+                yield len(self._places) - 1, payload
+
+    def _fields_of(self, share: _Share) -> tuple[dict[int, Fields], dict[int, Rejected]]:
+        """The fields of the chunk's rows without an outcome; those that have none are rejected."""
+        fields_of, done = FieldsOf(share.plan, self._action, self._account.settings), share.journal.tally.settled()
+        fields: dict[int, Fields] = {}
+        rejected: dict[int, Rejected] = {}
+        for place, row in enumerate(share.rows):
+            if place not in done:
+                try:
+                    fields[place] = fields_of.fields(row)
+                except RowRejected as error:
+                    rejected[place] = Rejected(error.code, error.reason)
+        return fields, rejected
+
+    def _is_second_word(self, rows: Iterable[Fields]) -> bool:
+        """Whether a chunk sets the state of a person whom an earlier one is about: vendors keep no order within
+        a request, nor between two in flight, and some drop one of the two."""
+        if self._action.name in _THINGS_THAT_HAPPEN:
+            return False
+        named = [(fields, self._action.identifiers(fields, self._account.settings)) for fields in rows]
+        persons = {(name, str(fields[name])) for fields, names in named for name in names if fields.get(name) is not None}
+        is_second = not persons.isdisjoint(self._persons)
+        self._persons |= persons
+        return is_second
+
+    def _record(self, batch: Batch, sent: Sent) -> None:
+        """Give each chunk its rows' outcomes. The requests count with the chunk of the batch's first row."""
+        delivered_rows = set(sent.delivered)
+        outcomes: dict[int, tuple[_Share, list[int], dict[int, Rejected]]] = {}
+        for number in batch.rows:
+            share, place = self._places[number]
+            _, delivered, rejected = outcomes.setdefault(id(share), (share, [], {}))
+            if number in delivered_rows:
+                delivered.append(place)
+            elif number in sent.rejected:
+                rejected[place] = sent.rejected[number]
+        requests, resent = sent.requests, sent.resent
+        for share, delivered, rejected in outcomes.values():
+            share.record(delivered, rejected, requests, resent)
+            requests = resent = 0
+
+    def _delivery(self, share: _Share) -> Delivery:
+        if share.is_settled:
+            return Delivery("settled")
+        share.claim.is_unfinished = True
+        if share.claim.lost:
+            return Delivery("held", "the claim on this chunk was taken over")
+        if self._halt.reason is None:
+            return Delivery("held", "it waits for an earlier word on the same person")
+        return Delivery("refused" if self._halt.is_refusal else "open", self._halt.reason, self._halt.wait_seconds)
