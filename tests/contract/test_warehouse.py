@@ -173,6 +173,13 @@ def test_describe_tells_columns_without_reading(warehouse: Warehouse, raw: str) 
     assert described == {"a": "STRING", "n": "NUMERIC", "seen": "TIMESTAMP", "everything": "INT64"}
 
 
+def test_what_would_be_read_is_told_where_it_is_billed(warehouse: Warehouse, raw: str) -> None:
+    """BigQuery tells a number of bytes, the embedded engine nothing; neither runs the statement."""
+    warehouse.create(f"{raw}.t", TableShape({"a": "STRING"}))
+    found = warehouse.bytes_read(f"SELECT a FROM {warehouse.quote(f'{raw}.t')} WHERE a = @a", {"a": Param("STRING", "x")})
+    assert (found is None) is (warehouse.engine == "duckdb")
+
+
 def test_wrong_sql_and_missing_tables_are_errors_in_one_line(warehouse: Warehouse, raw: str) -> None:
     """They say what is wrong and are not to be tried again."""
     warehouse.create(f"{raw}.t", TableShape({"a": "STRING"}))

@@ -323,6 +323,21 @@ def test_describe_is_a_dry_run(warehouse: BigQueryWarehouse, wire: Wire) -> None
     assert call.body["configuration"]["dryRun"] is True
 
 
+def test_what_would_be_read_is_asked_by_a_dry_run(warehouse: BigQueryWarehouse, wire: Wire) -> None:
+    """The estimate is BigQuery's own, for the statement with its parameters; nothing runs."""
+    statistics = {"totalBytesProcessed": "1234567890", "query": {"totalBytesProcessed": "1234567890", "statementType": "SELECT"}}
+    answer = {
+        "jobReference": {"projectId": PROJECT, "jobId": "j"},
+        "configuration": {"query": {}, "dryRun": True},
+        "status": {"state": "DONE"},
+    }
+    wire.answer(is_new_job, 200, {**answer, "statistics": statistics})
+    assert warehouse.bytes_read("SELECT @x AS x", {"x": Param("STRING", "a")}) == 1234567890
+    (call,) = wire.of(is_new_job)
+    assert call.body["configuration"]["dryRun"] is True
+    assert call.body["configuration"]["query"]["queryParameters"][0]["name"] == "x"
+
+
 def test_columns_added_by_somebody_else_are_kept(warehouse: BigQueryWarehouse, wire: Wire) -> None:
     """The change bears the version it was made from; on 412 the table is read again, and theirs stays."""
     warehouse.create("raw_wired.grows", TableShape({"a": "STRING"}))

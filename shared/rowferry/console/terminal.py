@@ -99,6 +99,8 @@ class Terminal:
             f"  {_count(found['requests'], 'request')}, {_count(found['attributes'], 'value')}, "
             f"{found['seconds_at_limit']:,.1f} s at the account's limit"
         )
+        if preview.bytes_scanned is not None:
+            self.line(f"  {preview.bytes_scanned / 1e9:,.3f} GB of the warehouse read")
         for note in preview.notes:
             self.line(f"  {note}")
         for sample in found["samples"]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +26,8 @@ _ANSWER_SECONDS = 0.1  # where an account has no rate: what one request takes, a
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a run would do. `seconds_at_limit` is how long the account's limit makes it take at least."""
+    """What a run would do. `seconds_at_limit` is how long the account's limit makes it take at least.
+    `bytes_scanned` is what its statement reads of the warehouse; None where that is not billed."""
 
     sync: str
     creates: int
@@ -37,48 +39,61 @@ class Preview:
     seconds_at_limit: float
     samples: tuple[dict[str, Any], ...]
     notes: tuple[str, ...] = ()
+    bytes_scanned: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as `--json` prints it (design §7)."""
         names = ("sync", "creates", "updates", "removes", "unchanged", "requests", "attributes", "seconds_at_limit")
-        return {**{name: getattr(self, name) for name in names}, "samples": list(self.samples)}
+        found = {**{name: getattr(self, name) for name in names}, "samples": list(self.samples)}
+        return found if self.bytes_scanned is None else {**found, "bytes_scanned": self.bytes_scanned}
 
 
 def preview(warehouse: Warehouse, destination: Destination[Any], settings: Any, outline: Outline, at: datetime) -> Preview:
-    """What the outlined run would do. Its table is made, read and dropped."""
+    """What the outlined run would do. Its tables are made, read and dropped, a database's copied rows among them."""
     try:
         counts = make_run_table(warehouse, outline, expires_at=at + timedelta(hours=1))
         known = known_rows(warehouse, outline.state_table) if outline.state_table else 0
         return _preview(warehouse, destination, settings, outline, counts, known)
     finally:
         warehouse.drop(outline.run_table)
+        if outline.source_table is not None:
+            warehouse.drop(outline.source_table)
 
 
 def _preview(warehouse: Warehouse, destination: Destination[Any], settings: Any, outline: Outline, counts: Counts, known: int) -> Preview:
     found = _Rehearsal()
     for stretch in cut(outline, counts):
         found.rehearse(warehouse, destination, settings, outline, stretch)
-    pace = destination.pace_of(destination.actions[outline.plan.action], settings)
-    per_second = pace.per_second if pace.per_second is not None else pace.in_flight / _ANSWER_SECONDS
     return Preview(
         sync=outline.plan.sync,
         creates=counts.creates,
         updates=counts.updates,
         removes=counts.removes,
         unchanged=counts.unchanged + counts.dead,
-        requests=found.requests,
+        requests=sum(found.requests.values()),
         attributes=found.attributes,
-        seconds_at_limit=math.ceil(found.requests / per_second * 10) / 10,
+        seconds_at_limit=math.ceil(_seconds(destination, settings, found.requests) * 10) / 10,
         samples=tuple(found.samples),
         notes=tuple(_notes(settings, outline, counts, known, found)),
+        bytes_scanned=warehouse.bytes_read(outline.statement, outline.query_params),
     )
+
+
+def _seconds(destination: Destination[Any], settings: Any, requests: Mapping[str, int]) -> float:
+    """How long so many requests of each action take at their limits, one action after the other."""
+    seconds = 0.0
+    for name, number in requests.items():
+        pace = destination.pace_of(destination.actions[name], settings)
+        seconds += number / (pace.per_second if pace.per_second is not None else pace.in_flight / _ANSWER_SECONDS)
+    return seconds
 
 
 class _Rehearsal:
     """Mapping and batching as in a run, up to the request that is not built."""
 
     def __init__(self) -> None:
-        self.requests = self.attributes = self.rejected = 0
+        self.attributes = self.rejected = 0
+        self.requests: Counter[str] = Counter()
         self.samples: list[dict[str, Any]] = []
 
     def rehearse(self, warehouse: Warehouse, destination: Destination[Any], settings: Any, outline: Outline, stretch: Stretch) -> None:
@@ -100,7 +115,7 @@ class _Rehearsal:
                     self.samples.append({"key": masked(row.key), "op": row.op, "fields": {n: masked(v) for n, v in fields.items()}})
                 yield index, payload
 
-        self.requests += sum(1 for _ in batches(payloads(), limits, lambda: limits.batch_rows))
+        self.requests[action.name] += sum(1 for _ in batches(payloads(), limits, lambda: limits.batch_rows))
 
 
 def masked(value: Any) -> Any:

@@ -58,6 +58,14 @@ class Resolver:
         With `replay` only these dead letters are sent again; `window` the first
         and last cursor of a backfill.
         """
+        try:
+            return self._outline(run, at, replay, window)
+        except SourceError:
+            if self.source is not None:  # the next call copies its rows anew
+                self.warehouse.drop(source_table(self.name, run))
+            raise
+
+    def _outline(self, run: str, at: datetime, replay: DeadLetters | None, window: tuple[str, str] | None) -> Outline:
         model, described = self._model(run, window, replay is not None)
         shape = resolve(self.name, self.sync, self.destination, self.settings, self._columns(model), described)
         if self.sync.send in ("changed", "audience"):

@@ -178,12 +178,19 @@ class BigQueryWarehouse:
 
     def describe(self, sql: str) -> dict[str, str]:
         """Names and types of a SELECT's columns, by a dry run."""
-        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
         with translated():
-            job = self._jobs.call(
-                lambda: self._client.query(sql, job_config=config, location=self._location, job_retry=None, **_ONCE), starts_anew=True
-            )
-            return from_fields(job.schema or ())
+            return from_fields(self._dry_run(sql, None).schema or ())
+
+    def bytes_read(self, sql: str, params: Params | None = None) -> int | None:
+        """What BigQuery says that the statement would read, by a dry run: nothing is billed."""
+        with translated():
+            return int(self._dry_run(sql, params).total_bytes_processed or 0)
+
+    def _dry_run(self, sql: str, params: Params | None) -> Any:
+        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, query_parameters=to_parameters(params))
+        return self._jobs.call(
+            lambda: self._client.query(sql, job_config=config, location=self._location, job_retry=None, **_ONCE), starts_anew=True
+        )
 
     def create_as(
         self,

@@ -145,6 +145,10 @@ class Warehouse(Protocol):
     def describe(self, sql: str) -> dict[str, str]:
         """Names and types of a SELECT's columns, without running it."""
 
+    def bytes_read(self, sql: str, params: Params | None = None) -> int | None:
+        """How many bytes this SELECT would read, by the engine's own estimate and without running it; None
+        where reading is not billed."""
+
     def create_as(
         self,
         table: str,

@@ -1,0 +1,95 @@
+"""The plan of a sync: what it costs, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rowferry.app import App
+from rowferry.console.terminal import Terminal
+from rowferry.errors import SourceError
+from rowferry.machine import Machine
+from rowferry.settings.file import read_settings
+from rowferry.syncs.preview import Preview
+from rowferry.twins.braze import BrazeTwin
+from rowferry.warehouse.duckdb import DuckDbWarehouse
+from support.shop import ENVIRONMENT, Shop
+
+
+@pytest.fixture
+def twin() -> Iterator[BrazeTwin]:
+    with BrazeTwin() as running:
+        yield running
+
+
+@pytest.fixture
+def shop(tmp_path: Path, twin: BrazeTwin) -> Shop:
+    return Shop(tmp_path, twin)
+
+
+def plan(shop: Shop) -> Preview:
+    """What the sync would do now."""
+    with App(read_settings(shop.config), environment={**ENVIRONMENT, "SHOP_URL": f"sqlite:///{shop.folder}/shop.db"}) as app:
+        return Machine(app).plan("customers")
+
+
+def passing_tables(shop: Shop) -> list[str]:
+    """The tables that a plan may need, and that nothing needs after it."""
+    names = [str(name) for (name,) in shop.execute("SELECT table_name FROM duckdb_tables()")]
+    return [name for name in names if name.startswith(("run_", "source_", "rejected_"))]
+
+
+def from_database(shop: Shop, column: str) -> None:
+    """Make the model a table of a database."""
+    with sqlite3.connect(shop.folder / "shop.db") as connection:
+        connection.execute("CREATE TABLE people (id TEXT PRIMARY KEY, tier TEXT)")
+        connection.executemany("INSERT INTO people VALUES (?, 'gold')", [(f"u{i}",) for i in range(50)])
+    shop.settings["databases"] = {"shop": {"url": "env:SHOP_URL"}}
+    shop.settings["syncs"]["customers"] |= {"model": {"database": "shop", "table": "people"}, "map": {"external_id": "id", "tier": column}}
+    shop.save()
+
+
+def test_a_plan_leaves_no_copy_of_a_database(shop: Shop) -> None:
+    """The rows that were copied for it are dropped with it."""
+    from_database(shop, "tier")
+    assert plan(shop).creates == 50
+    assert passing_tables(shop) == []
+
+
+def test_a_plan_that_fails_leaves_no_copy_of_a_database(shop: Shop) -> None:
+    """Nor does one whose map names a column that the table has not."""
+    from_database(shop, "no_such_column")
+    with pytest.raises(SourceError, match="no_such_column"):
+        plan(shop)
+    assert passing_tables(shop) == []
+
+
+def test_deletions_take_their_own_time(shop: Shop) -> None:
+    """Each action's requests are counted at its own limit: 3,000 profiles at 800 requests of 75 a second, 3,000 deletions at 266 of 50."""
+    shop.settings["syncs"]["customers"] |= {"on_remove": "delete", "map": {"external_id": "id", "tier": "tier"}}
+    shop.save()
+    shop.fill(3000)
+    assert plan(shop).seconds_at_limit == 0.1
+    shop.sync()
+    shop.execute("DELETE FROM crm.customers WHERE id != 'u1'; UPDATE crm.customers SET tier = 'silver'")
+    found = plan(shop)
+    assert (found.updates, found.removes, found.requests) == (1, 2999, 61)
+    assert found.seconds_at_limit == pytest.approx(60 / 266 + 1 / 800, abs=0.1)
+
+
+@pytest.mark.parametrize("scanned", [None, 1_234_567_890])
+def test_a_plan_tells_what_would_be_read(
+    shop: Shop, scanned: int | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where reading is billed the plan says how much it is, in text and JSON; elsewhere it says nothing of it."""
+    shop.fill(3)
+    monkeypatch.setattr(DuckDbWarehouse, "bytes_read", lambda *_: scanned)
+    found = plan(shop)
+    Terminal(as_json=False).plan(found)
+    assert ("1.235 GB of the warehouse read" in capsys.readouterr().out) is (scanned is not None)
+    Terminal(as_json=True).plan(found)
+    assert json.loads(capsys.readouterr().out).get("bytes_scanned") == scanned
