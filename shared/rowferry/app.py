@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 LEFT_ALONE = timedelta(minutes=10)  # a file that is younger has an event under way, most likely
+_SWEEP_SECONDS = 60.0  # less than this left, and a sweep begins nothing more
 
 log = logging.getLogger("rowferry")
 
@@ -102,12 +103,34 @@ class App(Parts):
         while True:
             for better in lookout.hand_out():
                 self._let_pass(better, left_seconds)
-            found = self.deliver_chunk(key, left_seconds, makes_way=lookout.sees)
+            found = self._deliver_with_others(key, left_seconds, lookout.sees)
             if found.status == "open" and lookout.has_seen:
                 continue
             if rest.is_wanted(found.wait_seconds):
                 rest.begin(self.state, ChunkName.of(key).destination, self.clock.now(), found.wait_seconds or 0)
             return found
+
+    def _deliver_with_others(self, key: str, left_seconds: Callable[[], float], makes_way: Callable[[], bool]) -> Delivery:
+        """Deliver the chunk; with a webhook's, those that wait behind it."""
+        from rowferry.delivery.chunk import ChunkName
+        from rowferry.delivery.gather import MOST
+        from rowferry.delivery.outbox import URGENT, with_others
+
+        if ChunkName.of(key).lane == URGENT:
+            return self.deliver_gathered(with_others(self.state, key, MOST), left_seconds)[key]
+        return self.deliver_chunk(key, left_seconds, makes_way=makes_way)
+
+    def deliver_gathered(self, keys: Sequence[str], left_seconds: Callable[[], float] = forever) -> dict[str, Delivery]:
+        """Bring small chunks of one destination to their receipts together; see `delivery.gather`. One alone goes as any."""
+        from rowferry.delivery.chunk import ChunkName
+        from rowferry.delivery.gather import deliver_gathered
+
+        if len(keys) == 1:
+            return {keys[0]: self.deliver_chunk(keys[0], left_seconds)}
+        account = self.account(ChunkName.of(keys[0]).destination)
+        return deliver_gathered(
+            keys, store=self.state, account=account, clock=self.clock, owner=self.owner, left_seconds=left_seconds
+        )  # fmt: skip
 
     def _let_pass(self, key: str, left_seconds: Callable[[], float]) -> None:
         """Deliver a chunk that another one makes way for. Its own event takes up what becomes of it, good or bad."""
@@ -284,14 +307,24 @@ class App(Parts):
                 unplanned.append(run.sync)
             else:
                 self.after_run(self.finisher.finish(run))
-        for receipts in list(self.sweeper.unfinished_relays()):
-            self.finish_run(receipts)
+        self._finish_relays(left_seconds)
         for key in self.sweeper.stuck_chunks():
+            if left_seconds() < _SWEEP_SECONDS:
+                break  # those announced until now move their runs; the next sweep finds the others
             found["chunks"] += self.sweeper.announce(key)
         for sync in unplanned:
             self._start_again(sync, left_seconds)
         self.start_wanted(left_seconds)
         return found
+
+    def _finish_relays(self, left_seconds: Callable[[], float]) -> None:
+        for receipts in self.sweeper.unfinished_relays():
+            if left_seconds() < _SWEEP_SECONDS:
+                break
+            try:
+                self.finish_run(receipts)
+            except RowferryError as error:
+                log.warning("%s can't be finished now: %s", receipts, error)
 
     def _start_again(self, sync: str, left_seconds: Callable[[], float]) -> None:
         from rowferry.delivery.claim import Held

@@ -61,7 +61,7 @@ class Night:
     def sweep(self) -> int:
         """The sweep's timer rings; how many chunks it announced. Their messages are in the queue then."""
         self.clock.sleep(SWEEP_SECONDS)
-        keys = list(self.app.sweeper.stuck_chunks())
+        keys = self.app.sweeper.stuck_chunks()
         self.queue += keys
         return len(keys)
 
@@ -144,7 +144,7 @@ def test_a_vendor_that_is_down_is_asked_by_the_queue_alone(day: Night, twin: Bra
         day.work_off()
         assert len(day.queue) == 3
         day.clock.sleep(QUEUE_SECONDS / 2)
-        assert list(day.app.sweeper.stuck_chunks()) == []
+        assert day.app.sweeper.stuck_chunks() == []
     twin.faults.clear()
     day.queue.clear()
     assert day.sweep() == 3

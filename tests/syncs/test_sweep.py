@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -63,9 +63,9 @@ def test_a_chunk_is_stuck_when_nobody_has_touched_it_for_a_while(store: FolderSt
     backfill, settled, waits = chunk(store, 0, run="r0", lane=3), chunk(store, 0), chunk(store, 1)
     settle(store, settled, clock.now())
     name = relay(store)
-    assert list(sweeper.stuck_chunks()) == []
+    assert sweeper.stuck_chunks() == []
     clock.sleep(LEFT_ALONE.total_seconds() + 1)
-    assert list(sweeper.stuck_chunks()) == [name.key, waits, backfill]
+    assert sweeper.stuck_chunks() == [name.key, waits, backfill]
 
 
 def test_what_waits_for_its_turn_is_not_announced_again(store: FolderStore, clock: ManualClock, sweeper: Sweeper) -> None:
@@ -75,9 +75,9 @@ def test_what_waits_for_its_turn_is_not_announced_again(store: FolderStore, cloc
     other = chunk(store, 0, run="r2")
     clock.sleep(7200)
     settle(store, keys[0], clock.now())
-    assert list(sweeper.stuck_chunks()) == [other]
+    assert sweeper.stuck_chunks() == [other]
     clock.sleep(LEFT_ALONE.total_seconds() + 1)
-    assert list(sweeper.stuck_chunks()) == [*keys[1:], other]
+    assert sweeper.stuck_chunks() == [*keys[1:], other]
 
 
 def test_a_chunk_that_is_worked_on_keeps_its_run_from_being_announced(store: FolderStore, sweeper: Sweeper, clock: ManualClock) -> None:
@@ -88,9 +88,9 @@ def test_a_chunk_that_is_worked_on_keeps_its_run_from_being_announced(store: Fol
     path = store.path(f"claims/{ChunkName.of(first).stem}.json")
     assert path is not None
     os.utime(path, (clock.now().timestamp(), clock.now().timestamp()))
-    assert list(sweeper.stuck_chunks()) == []
+    assert sweeper.stuck_chunks() == []
     clock.sleep(LEFT_ALONE.total_seconds() + 1)
-    assert list(sweeper.stuck_chunks()) == [first, second]
+    assert sweeper.stuck_chunks() == [first, second]
 
 
 def test_webhooks_that_move_hide_no_lost_one(store: FolderStore, sweeper: Sweeper, clock: ManualClock) -> None:
@@ -98,7 +98,7 @@ def test_webhooks_that_move_hide_no_lost_one(store: FolderStore, sweeper: Sweepe
     lost = relay(store)
     clock.sleep(LEFT_ALONE.total_seconds() + 1)
     settle(store, f"{OUTBOX}ops/1/notice/relayed/another.jsonl.gz", clock.now())
-    assert list(sweeper.stuck_chunks()) == [lost.key]
+    assert sweeper.stuck_chunks() == [lost.key]
 
 
 def test_a_destination_that_rests_is_left_alone(store: FolderStore, sweeper: Sweeper, clock: ManualClock) -> None:
@@ -106,9 +106,9 @@ def test_a_destination_that_rests_is_left_alone(store: FolderStore, sweeper: Swe
     waits, other = chunk(store, 0), chunk(store, 0, run="r2", destination="klaviyo")
     rest.begin(store, "braze", clock.now(), 8 * 3600)
     clock.sleep(8 * 3600 - 1)
-    assert list(sweeper.stuck_chunks()) == [other]
+    assert sweeper.stuck_chunks() == [other]
     clock.sleep(2)
-    assert list(sweeper.stuck_chunks()) == [waits, other]
+    assert sweeper.stuck_chunks() == [waits, other]
 
 
 def test_a_rest_is_over_when_something_gets_through(store: FolderStore, sweeper: Sweeper, clock: ManualClock) -> None:
@@ -117,11 +117,11 @@ def test_a_rest_is_over_when_something_gets_through(store: FolderStore, sweeper:
     settle(store, keys[0], clock.now())
     rest.begin(store, "braze", clock.now(), 8 * 3600)
     clock.sleep(3600)
-    assert list(sweeper.stuck_chunks()) == []
+    assert sweeper.stuck_chunks() == []
     newer = chunk(store, 0, run="r2")
     settle(store, newer, clock.now())
     clock.sleep(LEFT_ALONE.total_seconds() + 1)
-    assert list(sweeper.stuck_chunks()) == [keys[1]]
+    assert sweeper.stuck_chunks() == [keys[1]]
 
 
 def test_no_rest_is_longer_than_a_day(store: FolderStore, sweeper: Sweeper, clock: ManualClock) -> None:
@@ -129,27 +129,29 @@ def test_no_rest_is_longer_than_a_day(store: FolderStore, sweeper: Sweeper, cloc
     waits = chunk(store, 0)
     rest.begin(store, "braze", clock.now(), 3e7)
     clock.sleep(24 * 3600 + 1)
-    assert list(sweeper.stuck_chunks()) == [waits]
+    assert sweeper.stuck_chunks() == [waits]
     store.write("claims/rest/braze.json", b"not json")
-    assert list(sweeper.stuck_chunks()) == [waits]
+    assert sweeper.stuck_chunks() == [waits]
 
 
 def test_a_relay_that_was_delivered_and_not_finished_is_found(store: FolderStore, clock: ManualClock, sweeper: Sweeper) -> None:
     """Its event was lost: the sweep finds its receipts once they are old enough, and no longer when the chunk has left."""
     name = relay(store, settled=True)
-    assert list(sweeper.unfinished_relays()) == []
+    assert sweeper.unfinished_relays() == []
     clock.sleep(LEFT_ALONE.total_seconds() + 1)
-    assert list(sweeper.unfinished_relays()) == [f"receipts/{name.stem}.json"]
+    assert sweeper.unfinished_relays() == [f"receipts/{name.stem}.json"]
     store.delete(name.key)
-    assert list(sweeper.unfinished_relays()) == []
+    assert sweeper.unfinished_relays() == []
 
 
-def test_receipts_of_relays_are_kept_as_long_as_repeats_may_come(store: FolderStore, clock: ManualClock, sweeper: Sweeper) -> None:
-    """They tell a repeat, which they settle without a request, until no sender repeats any more; a run's are left to it."""
-    relay(store, settled=True)
-    Receipts("outbox/braze/2/customers/r1/00000.jsonl.gz", 1, 1, 1, 0, ()).write(store)
-    clock.sleep(RELAYS_KEPT.total_seconds() - 60)
-    assert sweeper.forget_relays() == 0
-    clock.sleep(120)
-    assert sweeper.forget_relays() == 1
-    assert [found.key for found in store.list("receipts/")] == ["receipts/customers/r1/00000.json"]
+@pytest.mark.parametrize(("hour", "left"), [(3, ["young"]), (4, ["old", "young"])])
+def test_receipts_of_relays_are_kept_as_long_as_repeats_may_come(store: FolderStore, hour: int, left: list[str]) -> None:
+    """They tell a repeat, which they settle without a request, until no sender repeats any more; a run's are left to it.
+    It is looked for some hours of the day alone."""
+    now = datetime(2026, 3, 1, hour, tzinfo=UTC)
+    settle(store, f"{OUTBOX}ops/1/notice/relayed/old.jsonl.gz", now - RELAYS_KEPT)
+    settle(store, f"{OUTBOX}ops/1/notice/relayed/young.jsonl.gz", now - RELAYS_KEPT + timedelta(minutes=1))
+    settle(store, f"{OUTBOX}braze/2/customers/r1/00000.jsonl.gz", now - RELAYS_KEPT)
+    assert Sweeper(store, ManualClock(now)).forget_relays() == 2 - len(left)
+    assert [found.key for found in store.list("receipts/notice/")] == [f"receipts/notice/relayed/{name}.json" for name in left]
+    assert [found.key for found in store.list("receipts/customers/")] == ["receipts/customers/r1/00000.json"]

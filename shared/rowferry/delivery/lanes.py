@@ -26,8 +26,8 @@ from rowferry.owner import Owner
 from rowferry.stores.port import Store
 
 LOOK_SECONDS = 5.0  # between two looks: one listing for each better lane
-PASS_AT_ONCE = 20  # chunks that may pass between two looks; then our own is sent for a while again, whatever waits
-_LOOKED_AT = 100  # chunks of a lane at most in one look: those that can't be delivered must not make it a long one
+PASS_SECONDS = 30.0  # others may pass for so long; then our own is sent for `LOOK_SECONDS` again, whatever waits
+_LOOKED_AT = 300  # chunks of a lane at most in one look: those that can't be delivered must not make it a long one
 log = logging.getLogger("rowferry")
 
 
@@ -45,12 +45,15 @@ class Lookout:
         self.has_seen = False
         """Whether something has come into sight since chunks were handed out."""
 
-    def hand_out(self) -> list[str]:
-        """Chunks of better lanes that wait and that nobody is at, the best first; at most `PASS_AT_ONCE`."""
+    def hand_out(self) -> Iterator[str]:
+        """Chunks of better lanes that wait and that nobody is at, the best first, for `PASS_SECONDS`."""
         self.has_seen, self._look_at = False, None
-        found = self._look(PASS_AT_ONCE)
-        self._handed_out.update(found)
-        return found
+        until = self._clock.monotonic() + PASS_SECONDS
+        for key in self._look(_LOOKED_AT):
+            if self._clock.monotonic() >= until:
+                return
+            self._handed_out.add(key)
+            yield key
 
     def sees(self) -> bool:
         """Whether something is to be handed out: looks every `LOOK_SECONDS`, first that long after the first question,

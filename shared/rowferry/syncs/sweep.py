@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby, islice
 
 from rowferry.clock import Clock
 from rowferry.delivery import rest
 from rowferry.delivery.chunk import OUTBOX, ChunkName
-from rowferry.delivery.outbox import RELAYED, URGENT
+from rowferry.delivery.outbox import RELAYED
 from rowferry.delivery.receipts import PREFIX
 from rowferry.delivery.runs import Head, Run
-from rowferry.stores.port import Conflict, NotFound, Store
+from rowferry.stores.port import Conflict, NotFound, Object, Store
 
 CLAIMS = "claims/"
+FORGETTING_HOURS = (3, 9, 15, 21)  # looking through days of receipts costs a listing for each thousand
 LEFT_ALONE = timedelta(minutes=10)  # what is younger is most likely under way
 RELAYS_KEPT = timedelta(days=8)  # senders repeat a webhook for up to a week (Chargebee: 3 d 7 h, manual resends later)
+_RELAYS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,40 +33,49 @@ class Sweeper:
     store: Store
     clock: Clock
 
-    def stuck_chunks(self, older_than: timedelta = LEFT_ALONE) -> Iterator[str]:
+    def stuck_chunks(self, older_than: timedelta = LEFT_ALONE) -> list[str]:
         """Chunks that nobody will bring to their receipts by themselves, the urgent lane first.
 
         A chunk has stood there for so long, nothing of its run was settled, worked on or tried for so long either
         (it waits for its turn in the queue, and one message is enough), and its destination does not rest.
         """
         before = self.clock.now() - older_than
-        receipts = {found.key: found.updated_at for found in self.store.list(PREFIX)}
-        claims = {found.key: found.updated_at for found in self.store.list(CLAIMS)}
-        moving = {_unit(key) for key, moved_at in (*receipts.items(), *claims.items()) if moved_at > before}
-        waiting: list[ChunkName] = []
+        tried = {_unit(found.key) for found in self.store.list(CLAIMS) if found.updated_at > before}
+        stuck = [name for name, receipts in self._old_relays(before) if receipts is None and name.stem not in tried]
         settled_at: dict[str, datetime] = {}
-        for found in self.store.list(OUTBOX):
-            name = _name(found.key)
-            if name is None:
-                continue
-            settled = receipts.get(f"{PREFIX}{name.stem}.json")
-            if settled is not None:
-                settled_at[name.destination] = max(settled, settled_at.get(name.destination, settled))
-            elif found.updated_at <= before and _unit(f"{PREFIX}{name.stem}.json") not in moving:
-                waiting.append(name)
-        rests = {to for to in {name.destination for name in waiting} if rest.is_on(self.store, to, self.clock.now(), settled_at.get(to))}
-        return (name.key for name in sorted(waiting, key=_by_lane) if name.destination not in rests)
+        for (destination, run), chunks in self._runs():
+            settled = {found.key: found.updated_at for found in self.store.list(f"{PREFIX}{run}/")}
+            last_at = max(settled.values(), default=None)
+            if last_at is not None:
+                settled_at[destination] = max(last_at, settled_at.get(destination, last_at))
+            if run not in tried and (last_at is None or last_at <= before):
+                stuck += [name for name, at in chunks if at <= before and f"{PREFIX}{name.stem}.json" not in settled]
+        resting = {to for to in {name.destination for name in stuck} if rest.is_on(self.store, to, self.clock.now(), settled_at.get(to))}
+        return [name.key for name in sorted(stuck, key=_by_lane) if name.destination not in resting]
 
-    def unfinished_relays(self, older_than: timedelta = LEFT_ALONE) -> Iterator[str]:
+    def unfinished_relays(self, older_than: timedelta = LEFT_ALONE) -> list[str]:
         """Receipts of webhooks and notices whose chunks stand in the outbox yet, though they were settled so long
         ago: nobody has finished them, or the webhook came again."""
         before = self.clock.now() - older_than
+        return [receipts.key for _, receipts in self._old_relays(before) if receipts is not None and receipts.updated_at <= before]
+
+    def _old_relays(self, before: datetime) -> Iterator[tuple[ChunkName, Object | None]]:
+        """Relayed chunks that should be gone by now, with their receipts, where they have some; so many at once
+        as a sweep can look at. Those that it takes care of are no longer old when the next one looks."""
+        old = (name for name, at in self._outbox() if name.run == RELAYED and at <= before)
+        return ((name, self.store.head(f"{PREFIX}{name.stem}.json")) for name in islice(old, _RELAYS_AT_ONCE))
+
+    def _runs(self) -> Iterator[tuple[tuple[str, str], Iterator[tuple[ChunkName, datetime]]]]:
+        """Destination and run, with the run's chunks, of all runs that have some in the outbox."""
+        chunks = (found for found in self._outbox() if found[0].run != RELAYED)
+        return groupby(chunks, lambda found: (found[0].destination, f"{found[0].sync}/{found[0].run}"))
+
+    def _outbox(self) -> Iterator[tuple[ChunkName, datetime]]:
+        """All chunks, and when each was announced last."""
         for found in self.store.list(OUTBOX):
             name = _name(found.key)
-            if name is not None and name.lane == URGENT and found.updated_at <= before:
-                receipts = self.store.head(f"{PREFIX}{name.stem}.json")
-                if receipts is not None and receipts.updated_at <= before:
-                    yield receipts.key
+            if name is not None:
+                yield name, found.updated_at
 
     def open_runs(self, syncs: Iterable[str]) -> Iterator[Run]:
         """The latest runs that have no end yet; refused ones wait for a person and are left out."""
@@ -85,7 +97,10 @@ class Sweeper:
         return True
 
     def forget_relays(self) -> int:
-        """Remove the receipts of webhooks and notices that no sender repeats any more; how many."""
+        """Remove the receipts of webhooks and notices that no sender repeats any more; how many. Looks in some hours of
+        the day only."""
+        if self.clock.now().hour not in FORGETTING_HOURS:
+            return 0
         before = self.clock.now() - RELAYS_KEPT
         old = [found.key for found in self.store.list(PREFIX) if found.key.split("/")[2] == RELAYED and found.updated_at <= before]
         for key in old:
@@ -98,8 +113,8 @@ def _by_lane(name: ChunkName) -> tuple[int, str]:
 
 
 def _unit(key: str) -> str:
-    """What moves as one, of the key of receipts or of a claim: a run, or a relayed chunk."""
-    _, *parts = key.split("/")
+    """What is tried as one, of a claim's key: a run, or a relayed chunk."""
+    _, *parts = key.removesuffix(".json").split("/")
     return "/".join(parts) if RELAYED in parts else "/".join(parts[:2])
 
 
