@@ -39,6 +39,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     ("warehouse.path", 5, "warehouse.path", "path of a file"),
     ("warehouse.memory_limit", "lots", "warehouse.memory_limit", "512MB"),
     ("warehouse.threads", 0, "warehouse.threads", "greater than 0"),
+    ("warehouse.export_rows", 0, "warehouse.export_rows", "greater than 0"),
     ("state", GONE, "state", "is missing"),
     ("state", "gs://UPPER", "state", "expected gs://bucket"),
     ("state", "ftp://host/x", "state", "expected gs://bucket"),
