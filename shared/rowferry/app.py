@@ -102,7 +102,7 @@ class App(Parts):
         lookout = Lookout(self.state, ChunkName.of(key), self.owner, self.clock)
         while True:
             for better in lookout.hand_out():
-                self._let_pass(better, left_seconds)
+                lookout.take_back(self._let_pass(better, left_seconds))
             found = self._deliver_with_others(key, left_seconds, lookout.sees)
             if found.status == "open" and lookout.has_seen:
                 continue
@@ -132,13 +132,23 @@ class App(Parts):
             keys, store=self.state, account=account, clock=self.clock, owner=self.owner, left_seconds=left_seconds
         )  # fmt: skip
 
-    def _let_pass(self, key: str, left_seconds: Callable[[], float]) -> None:
-        """Deliver a chunk that another one makes way for. Its own event takes up what becomes of it, good or bad."""
+    def _let_pass(self, keys: Sequence[str], left_seconds: Callable[[], float]) -> list[str]:
+        """Deliver chunks that another one makes way for; those that still wait for others. Their own events take up
+        what becomes of them, good or bad."""
+        from rowferry.delivery.chunk import ChunkName
+        from rowferry.delivery.outbox import URGENT
+
         try:
-            found = self.deliver_announced(key, left_seconds)
-            log.info("%s passes: %s %s", key, found.status, found.reason)
+            if ChunkName.of(keys[0]).lane == URGENT:
+                found = self.deliver_gathered(keys, left_seconds)
+            else:
+                found = {keys[0]: self.deliver_announced(keys[0], left_seconds)}
         except RowferryError as error:
-            log.warning("%s can't be delivered now: %s", key, error)
+            log.warning("%s can't be delivered now: %s", keys[0], error)
+            return []
+        for key, got in found.items():
+            log.info("%s passes: %s %s", key, got.status, got.reason)
+        return [key for key, got in found.items() if got.status == "held"]
 
     def _refused(self, name: ChunkName, reason: str) -> None:
         """A vendor refuses our key: the run has failed, and its people are told."""

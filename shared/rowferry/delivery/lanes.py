@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from rowferry.clock import Clock
@@ -45,15 +45,21 @@ class Lookout:
         self.has_seen = False
         """Whether something has come into sight since chunks were handed out."""
 
-    def hand_out(self) -> Iterator[str]:
-        """Chunks of better lanes that wait and that nobody is at, the best first, for `PASS_SECONDS`."""
+    def hand_out(self) -> Iterator[list[str]]:
+        """Chunks of better lanes that wait and that nobody is at, the best first, for `PASS_SECONDS`: the urgent ones
+        together, to be gathered, all others one by one."""
         self.has_seen, self._look_at = False, None
         until = self._clock.monotonic() + PASS_SECONDS
-        for key in self._look(_LOOKED_AT):
-            if self._clock.monotonic() >= until:
-                return
-            self._handed_out.add(key)
-            yield key
+        found = self._look(_LOOKED_AT)
+        urgent = [key for key in found if ChunkName.of(key).lane == URGENT]
+        for keys in [urgent, *([key] for key in found[len(urgent) :])]:
+            if keys and self._clock.monotonic() < until:
+                self._handed_out.update(keys)
+                yield keys
+
+    def take_back(self, keys: Iterable[str]) -> None:
+        """These were not even tried: they may be handed out again."""
+        self._handed_out.difference_update(keys)
 
     def sees(self) -> bool:
         """Whether something is to be handed out: looks every `LOOK_SECONDS`, first that long after the first question,
