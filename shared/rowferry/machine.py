@@ -64,9 +64,22 @@ class Machine:
                     return self.app.after_run(self.app.fail_latest(name, str(error)))
                 finally:
                     self.app.release()
+                if reason := self.app.stranded(run):
+                    return self.app.after_run(self.app.fail_latest(name, reason))
                 result = self._deliver(run)
                 if result.status != "closed" or accept is not None or run.kind == kind:
                     return result
+
+    def drop(self, name: str, run: str) -> RunResult:
+        """Close the sync's open run and send nothing more of it: rows without an outcome are rejected as `dropped`.
+
+        The sync need not be in the settings any more. Raises `UsageError` when the run is not open.
+        """
+        with self._turn(f"sync/{name}"):
+            try:
+                return self.app.drop_run(name, run)
+            finally:
+                self.app.release()
 
     def plan(self, name: str) -> Preview:
         """What `sync` would do now; nothing is sent. Raises `SourceError`."""
@@ -130,20 +143,32 @@ class Machine:
     def deliver_relayed(self, destination: str = "") -> int:
         """Deliver what webhooks and notices put into the outbox, for one destination or for all; how many chunks
         are done with. One that can't be delivered now is told in the log and holds up neither the others nor its run."""
+        return sum(map(self._deliver_relayed, (destination,) if destination else tuple(self.app.settings.destinations)))
+
+    def _deliver_relayed(self, destination: str) -> int:
+        """Oldest first, and many at once, round by round while some get through."""
+        keys = [found.key for found in sorted(self.app.state.list(f"{OUTBOX}{destination}/{URGENT}/"), key=lambda found: found.updated_at)]
         done = 0
-        for name in (destination,) if destination else tuple(self.app.settings.destinations):
-            for key in [found.key for found in self.app.state.list(f"{OUTBOX}{name}/{URGENT}/")]:
-                done += self._deliver_relayed(ChunkName.of(key))
+        while keys:
+            try:
+                found = self.app.deliver_gathered(keys)
+            except RowferryError as error:
+                log.warning("%d chunks for %s wait in the outbox: %s", len(keys), destination, error)
+                break
+            for reason in {got.reason for got in found.values() if got.status in ("open", "refused")}:
+                log.warning("some chunks for %s wait in the outbox: %s", destination, reason)
+            finished = sum(self._finish_relayed(ChunkName.of(key)) for key, got in found.items() if got.status == "settled")
+            done += finished
+            keys = [key for key, got in found.items() if got.status == "held"] if finished else []
         return done
 
-    def _deliver_relayed(self, name: ChunkName) -> bool:
+    def _finish_relayed(self, name: ChunkName) -> bool:
         try:
-            if self.app.deliver_chunk(name.key).status == "settled":
-                self.app.finish_run(f"{PREFIX}{name.stem}.json")
-                return True
+            self.app.finish_run(f"{PREFIX}{name.stem}.json")
         except RowferryError as error:
-            log.warning("%s for %s waits in the outbox: %s", name.sync, name.destination, error)
-        return False
+            log.warning("%s for %s is delivered, and not finished: %s", name.sync, name.destination, error)
+            return False
+        return True
 
     def load(self, files: Sequence[Path], feed: str | None = None) -> list[LoadResult]:
         """Load local files, each exactly once; those outside the exports store are copied there first. Raises

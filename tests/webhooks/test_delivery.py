@@ -108,12 +108,26 @@ def test_a_repeat_after_delivery_tells_nothing_new(home: Home) -> None:
 
 
 def test_a_burst_reaches_the_channel_at_its_pace(home: Home) -> None:
-    """Slack takes one message a second; forty at once are all stored, and all arrive, each once."""
+    """Slack takes one message a second; three hundred at once are all stored, and all are told, each once, a few to a message."""
     home.slack.clock, home.slack.per_second = CLOCK, 1
     with home.app() as app:
-        assert {app.relay.answer(_call(number)).status for number in range(40)} == {200}
+        assert {app.relay.answer(_call(number)).status for number in range(300)} == {200}
+    started_at = CLOCK.monotonic()
     home.deliver()
-    assert sorted(home.texts) == sorted(f"c{number} cancelled" for number in range(40))
+    said = [line for text in home.texts for line in text.split("\n")]
+    assert sorted(line for line in said if "together" not in line) == sorted(f"c{number} cancelled" for number in range(300))
+    assert len(home.texts) == -(-300 // 16)
+    assert home.texts[0].startswith("*16 messages together:*\n")
+    assert CLOCK.monotonic() - started_at < 60
+    assert home.slack.violations == []
+
+
+def test_one_alone_does_not_wait_for_company(home: Home) -> None:
+    """A single notice goes out as it is, at once."""
+    with home.app() as app:
+        assert app.relay.answer(_call(1)).status == 200
+    home.deliver()
+    assert home.texts == ["c1 cancelled"]
 
 
 VALUES = st.dictionaries(

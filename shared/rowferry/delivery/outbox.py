@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from rowferry.delivery.chunk import OUTBOX, ChunkName, Row, encode_row, packed, packed_head
@@ -85,6 +85,14 @@ def waiting(store: Store, destination: str, lane: int) -> Iterator[str]:
             receipts = f"{PREFIX}{name.stem}.json"
             if store.head(receipts) is None if settled is None else receipts not in settled:
                 yield name.key
+
+
+def with_others(store: Store, key: str, most: int) -> list[str]:
+    """A chunk and those behind it in its lane, `most` in all: what may be delivered together with it. Of the
+    others some may be settled by now."""
+    name = ChunkName.of(key)
+    behind = store.list(f"{OUTBOX}{name.destination}/{name.lane}/", after=key)
+    return [key, *(found.key for found in islice(behind, most - 1))]
 
 
 def name_of(id: str, destination: str) -> str:
