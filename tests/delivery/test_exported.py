@@ -153,6 +153,6 @@ def _rows(store: FolderStore, key: str) -> list[Row]:
 def test_a_head_is_as_small_as_it_can_be(store: FolderStore) -> None:
     """It holds the plan and a number, and reads back as a chunk without rows."""
     plan = plan_of([("key", "STRING")])
-    assert orjson.loads(gzip.decompress(exported_head(plan, 7))) == {"plan": orjson.loads(orjson.dumps(plan)), "exported": 7}
+    assert orjson.loads(gzip.decompress(exported_head(plan, 7))) == {"exported": {"plan": orjson.loads(orjson.dumps(plan)), "rows": 7}}
     key = export(store, plan, [])
     assert _rows(store, key) == []

@@ -30,8 +30,8 @@ from rowferry.stores.port import Exists, Store
 OUTBOX = "outbox/"
 # What reading a cut or changed file comes to. isal's stub declares an instance where the class is.
 _DAMAGED: tuple[type[Exception], ...] = (OSError, EOFError, cast(type[Exception], igzip_lib.IsalError), orjson.JSONDecodeError)
-_NO_PLAN: tuple[type[Exception], ...] = (*_DAMAGED, KeyError, TypeError)
-_NO_OBJECT: tuple[type[Exception], ...] = (*_NO_PLAN, ValueError, AttributeError)
+
+_NO_OBJECT: tuple[type[Exception], ...] = (*_DAMAGED, KeyError, TypeError, ValueError, AttributeError)
 _READ_BYTES = 1 << 18
 Op = Literal["upsert", "remove"]
 
@@ -108,8 +108,9 @@ def exported_head(plan: Plan, rows: int) -> bytes:
     """What stands before the `rows` of a chunk that the warehouse writes: its first line, packed by itself.
 
     Packed files one after the other are one packed file (RFC 1952, 2.2), so the rows' own may follow as they are.
+    The plan stands a step deeper than in other chunks: a version before ours must not take objects for rows.
     """
-    return igzip.compress(orjson.dumps({"plan": plan, "exported": rows}) + b"\n", compresslevel=1, mtime=0)
+    return igzip.compress(orjson.dumps({"exported": {"plan": plan, "rows": rows}}) + b"\n", compresslevel=1, mtime=0)
 
 
 def packed_head(plan: Plan) -> bytes:
@@ -140,10 +141,11 @@ class Chunk:
         self._lines = io.BufferedReader(igzip.GzipFile(fileobj=self._stream, mode="rb"), _READ_BYTES)
         try:
             head = orjson.loads(self._lines.readline())
+            head = head.get("exported", head)
             self.plan = Plan.from_dict(head["plan"])
-        except _NO_PLAN:
+        except _NO_OBJECT:
             raise DamagedState(key) from None
-        self._exported: int | None = head.get("exported")
+        self._exported: int | None = head.get("rows")  # how many of them; None where the rows are ours
         self._decoders = [(index, decode) for index, (_, kind) in enumerate(self.plan.columns) if (decode := values.decoder(kind))]
 
     def rows(self) -> Iterator[Row]:

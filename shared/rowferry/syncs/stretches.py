@@ -15,7 +15,7 @@ from rowferry.syncs.counts import Counts
 from rowferry.syncs.outline import Outline
 
 MOST_EXPORTS = 400  # jobs of one run, while its chunks stay small enough
-LARGEST = 10  # times the rows of a chunk that a worker's pace asks for: resuming it reads over what is done
+LARGEST = 5  # times the rows that a worker's pace asks for: resuming a chunk reads over what is done, and its rejected rows are held
 
 
 @dataclass(frozen=True, slots=True)
