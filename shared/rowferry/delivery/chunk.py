@@ -30,8 +30,7 @@ from rowferry.stores.port import Exists, Store
 OUTBOX = "outbox/"
 # What reading a cut or changed file comes to. isal's stub declares an instance where the class is.
 _DAMAGED: tuple[type[Exception], ...] = (OSError, EOFError, cast(type[Exception], igzip_lib.IsalError), orjson.JSONDecodeError)
-
-_NO_OBJECT: tuple[type[Exception], ...] = (*_DAMAGED, KeyError, TypeError, ValueError, AttributeError)
+_UNREADABLE: tuple[type[Exception], ...] = (*_DAMAGED, KeyError, TypeError, ValueError, AttributeError)
 _READ_BYTES = 1 << 18
 Op = Literal["upsert", "remove"]
 
@@ -143,7 +142,7 @@ class Chunk:
             head = orjson.loads(self._lines.readline())
             head = head.get("exported", head)
             self.plan = Plan.from_dict(head["plan"])
-        except _NO_OBJECT:
+        except _UNREADABLE:
             raise DamagedState(key) from None
         self._exported: int | None = head.get("rows")  # how many of them; None where the rows are ours
         self._decoders = [(index, decode) for index, (_, kind) in enumerate(self.plan.columns) if (decode := values.decoder(kind))]
@@ -170,7 +169,7 @@ class Chunk:
                 found = orjson.loads(line)
                 count += 1
                 yield Row(found["row_id"], found.get("row_key"), found["op"], found.get("mask"), read(found))
-        except _NO_OBJECT:
+        except _UNREADABLE:
             raise DamagedState(self._key) from None
         if count != expected:
             raise DamagedState(self._key)
