@@ -192,9 +192,9 @@ def test_a_burst_of_webhooks_passes_in_few_requests(app: App, twin: BrazeTwin) -
 
 
 def test_two_words_on_one_person_pass_one_after_the_other(app: App, twin: BrazeTwin, clock: ManualClock) -> None:
-    """What waits for an earlier word is handed out again: both pass, in two requests."""
+    """What waits for an earlier word is handed out again: both pass, in two requests, the older one first."""
     key = chunk(app, "backfill", 20)
-    for name, tier in (("one", "gold"), ("two", "silver")):
+    for name, tier in (("z-was-first", "gold"), ("a-was-second", "silver")):
         rows = [{"external_id": "hook", "tier": tier}]
         app.outbox.relay(id=name, source="webhook.shop", destination="braze", action="profile", rows=rows)
     at_each_request(twin, lambda _request: clock.sleep(2))
@@ -203,6 +203,7 @@ def test_two_words_on_one_person_pass_one_after_the_other(app: App, twin: BrazeT
     assert order.count("hook") == 2
     assert order.index("backfill") == 1
     assert order[-1] == "backfill"
+    assert twin.profiles["hook"]["tier"] == "silver"
 
 
 def test_what_somebody_is_at_does_not_pass(app: App, twin: BrazeTwin, clock: ManualClock) -> None:

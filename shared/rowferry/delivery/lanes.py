@@ -19,7 +19,7 @@ from itertools import islice
 
 from rowferry.clock import Clock
 from rowferry.delivery import claim as claims
-from rowferry.delivery.chunk import ChunkName
+from rowferry.delivery.chunk import OUTBOX, ChunkName
 from rowferry.delivery.outbox import URGENT, waiting
 from rowferry.errors import TryLater
 from rowferry.owner import Owner
@@ -28,6 +28,7 @@ from rowferry.stores.port import Store
 LOOK_SECONDS = 5.0  # between two looks: one listing for each better lane
 PASS_SECONDS = 30.0  # others may pass for so long; then our own is sent for `LOOK_SECONDS` again, whatever waits
 _LOOKED_AT = 300  # chunks of a lane at most in one look: those that can't be delivered must not make it a long one
+_LISTED = 1000  # what one call of a listing gives (S3, Cloud Storage)
 log = logging.getLogger("rowferry")
 
 
@@ -46,16 +47,15 @@ class Lookout:
         """Whether something has come into sight since chunks were handed out."""
 
     def hand_out(self) -> Iterator[list[str]]:
-        """Chunks of better lanes that wait and that nobody is at, the best first, for `PASS_SECONDS`: the urgent ones
-        together, to be gathered, all others one by one."""
+        """Chunks of better lanes that wait, the best first, for `PASS_SECONDS`: the urgent ones together, the oldest
+        first, to be gathered; all others one by one. A store out of reach shows none."""
         self.has_seen, self._look_at = False, None
         until = self._clock.monotonic() + PASS_SECONDS
-        found = self._look(_LOOKED_AT)
-        urgent = [key for key in found if ChunkName.of(key).lane == URGENT]
-        for keys in [urgent, *([key] for key in found[len(urgent) :])]:
-            if keys and self._clock.monotonic() < until:
-                self._handed_out.update(keys)
-                yield keys
+        for keys in self._waiting():
+            if self._clock.monotonic() >= until:
+                return
+            self._handed_out.update(keys)
+            yield keys
 
     def take_back(self, keys: Iterable[str]) -> None:
         """These were not even tried: they may be handed out again."""
@@ -71,21 +71,39 @@ class Lookout:
             is_due = self._look_at is not None and now >= self._look_at
             if is_due or self._look_at is None:
                 self._look_at = now + LOOK_SECONDS
-            self.has_seen = is_due and bool(self._look(1))
+            self.has_seen = is_due and self._sees_any()
             return self.has_seen
         finally:
             self._looking.release()
 
-    def _look(self, most: int) -> list[str]:
-        """The first few that are free. A store out of reach shows none: our own chunk goes on as it can."""
+    def _waiting(self) -> Iterator[list[str]]:
         try:
-            return list(islice(self._free(), most))
+            if urgent := self._urgent():
+                yield urgent
+            for lane in range(URGENT + 1, self._name.lane):
+                yield from ([key] for key in list(self._free(lane)))
         except TryLater as error:
-            log.warning("what waits for %s can't be seen: %s", self._name.destination, error)
-            return []
+            self._warn(error)
 
-    def _free(self) -> Iterator[str]:
-        for lane in range(URGENT, self._name.lane):
-            for key in islice(waiting(self._store, self._name.destination, lane), _LOOKED_AT):
-                if key not in self._handed_out and not claims.is_held(self._store, ChunkName.of(key).stem, self._owner, self._clock):
-                    yield key
+    def _urgent(self) -> list[str]:
+        """Who gathers them sees by itself what is settled, or somebody else's."""
+        if self._name.lane == URGENT:
+            return []
+        listed = islice(self._store.list(f"{OUTBOX}{self._name.destination}/{URGENT}/"), _LISTED)
+        found = [one for one in listed if one.key not in self._handed_out]
+        return [one.key for one in sorted(found, key=lambda one: one.updated_at)[:_LOOKED_AT]]
+
+    def _free(self, lane: int) -> Iterator[str]:
+        for key in islice(waiting(self._store, self._name.destination, lane), _LOOKED_AT):
+            if key not in self._handed_out and not claims.is_held(self._store, ChunkName.of(key).stem, self._owner, self._clock):
+                yield key
+
+    def _sees_any(self) -> bool:
+        try:
+            return any(True for lane in range(URGENT, self._name.lane) for _ in self._free(lane))
+        except TryLater as error:
+            self._warn(error)
+            return False
+
+    def _warn(self, error: TryLater) -> None:
+        log.warning("what waits for %s can't be seen: %s", self._name.destination, error)
