@@ -148,12 +148,12 @@ class _Gathering:
         self._places: list[tuple[_Share, int]] = []
         self._persons: set[tuple[str, str]] = set()
         self._taking = threading.Lock()
+        self._limits = (self._action.gathered or self._action.limits)(account.settings)
+        self._resend_limit = account.in_flight * self._batch_rows()
 
     def run(self) -> dict[str, Delivery]:
         """Send what the chunks hold; how far each got."""
-        limits = (self._action.gathered or self._action.limits)(self._account.settings)
-        caps = self._account.row_caps
-        self._batches = batches(self._payloads(), limits, lambda: min(limits.batch_rows, caps.get(self._action.name, limits.batch_rows)))
+        self._batches = batches(self._payloads(), self._limits, self._batch_rows)
         with ThreadPoolExecutor(self._account.in_flight, thread_name_prefix=self._account.name) as threads:
             try:
                 for ended in as_completed([threads.submit(self._work) for _ in range(self._account.in_flight)]):
@@ -162,6 +162,9 @@ class _Gathering:
                 self._halt.stop(str(error))
                 raise
         return {share.name.key: self._delivery(share) for share in self._shares}
+
+    def _batch_rows(self) -> int:
+        return min(self._limits.batch_rows, self._account.row_caps.get(self._action.name, self._limits.batch_rows))
 
     def _work(self) -> None:
         """A thread's part: a batch goes out once the outcomes of the one before are durable."""
@@ -186,11 +189,16 @@ class _Gathering:
                     payloads[place] = self._action.to_payload(found, self._account.settings)
                 except RowRejected as error:
                     rejected[place] = Rejected(error.code, error.reason)
-            # A holder that was killed may have sent what is sent now.
-            share.record([], rejected, resent=len(payloads) if share.claim.inherited else 0)
+            share.record([], rejected, resent=self._resent(share, len(payloads)))
             for place, payload in payloads.items():
                 self._places.append((share, place))
                 yield len(self._places) - 1, payload
+
+    def _resent(self, share: _Share, rows: int) -> int:
+        """How many of the rows may arrive twice: what a holder who was killed had in flight, of all its chunks."""
+        found = min(rows, self._resend_limit) if share.claim.inherited else 0
+        self._resend_limit -= found
+        return found
 
     def _fields_of(self, share: _Share) -> tuple[dict[int, Fields], dict[int, Rejected]]:
         """The fields of the chunk's rows without an outcome; those that have none are rejected."""

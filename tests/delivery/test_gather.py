@@ -1,0 +1,271 @@
+"""Many small chunks in few requests: each with its own outcome, whatever is killed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from rowferry.clock import ManualClock
+from rowferry.delivery import claim as claims
+from rowferry.delivery.account import Account
+from rowferry.delivery.chunk import ChunkName
+from rowferry.delivery.deliver import Delivery
+from rowferry.delivery.gather import MOST, deliver_gathered
+from rowferry.delivery.outbox import Outbox, with_others
+from rowferry.delivery.receipts import Receipts
+from rowferry.destinations import slack
+from rowferry.destinations.braze import DESTINATION
+from rowferry.http import HttpClient
+from rowferry.owner import Owner
+from rowferry.stores.folder import FolderStore
+from rowferry.stores.port import Store
+from rowferry.twins.braze import BrazeTwin
+from rowferry.twins.server import Call, Fault
+from rowferry.twins.slack import SlackTwin
+from rowferry.wire import Request, Response
+from support.chunks import account_of, deliver
+from support.killing import DyingStore, Killed, Steps
+from support.vendors import braze as example
+from support.vendors import slack as slack_example
+
+SOURCE = "webhook.shop"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    return FolderStore(tmp_path)
+
+
+@pytest.fixture
+def twin() -> Iterator[BrazeTwin]:
+    with BrazeTwin(api_key="braze-key") as running:
+        yield running
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def account(twin: BrazeTwin, clock: ManualClock) -> Account:
+    return account_of(DESTINATION, example.settings(twin.url), clock)
+
+
+def put(store: Store, *chunks: Sequence[str], action: str = "profile") -> list[str]:
+    """A relayed chunk for each list of users, by its number; their keys."""
+    for number, users in enumerate(chunks):
+        rows = [{"external_id": user, "tier": "gold"} for user in users]
+        Outbox(store).relay(id=f"{number:04d}", source=SOURCE, destination="d1", action=action, rows=rows)
+    return [found.key for found in store.list("outbox/")]
+
+
+def gather(store: Any, keys: Sequence[str], account: Account, clock: ManualClock, **more: Any) -> dict[str, Delivery]:
+    return deliver_gathered(keys, store=store, account=account, clock=clock, owner=Owner.anonymous(), **more)
+
+
+def statuses(found: dict[str, Delivery]) -> list[str]:
+    return [got.status for got in found.values()]
+
+
+def all_receipts(store: Store) -> list[Receipts]:
+    return [Receipts.read(store.read(found.key)[0], found.key) for found in store.list("receipts/")]
+
+
+def users_in(call: Call) -> list[str]:
+    return [row["external_id"] for row in orjson.loads(call.body)["attributes"]]
+
+
+def left_behind(store: Store) -> list[str]:
+    return [found.key for found in store.list() if found.key.startswith(("claims/", "journal/"))]
+
+
+def test_a_burst_is_few_requests(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """Two hundred webhooks are three requests to Braze; each has receipts of its own, and nothing else stays."""
+    keys = put(store, *([f"u{number}"] for number in range(200)))
+    assert set(statuses(gather(store, keys, account, clock))) == {"settled"}
+    assert sorted(len(users_in(call)) for call in twin.log) == [50, 75, 75]
+    receipts = all_receipts(store)
+    assert [(found.rows, found.delivered) for found in receipts] == [(1, 1)] * 200
+    assert sum(found.requests for found in receipts) == 3
+    assert left_behind(store) == []
+
+
+def test_a_gathering_is_bounded(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """What is beyond the bound waits for the next one, unclaimed."""
+    keys = put(store, *([f"u{number}"] for number in range(MOST + 5)))
+    assert statuses(gather(store, keys, account, clock)) == ["settled"] * MOST + ["held"] * 5
+    assert len(twin.profiles) == MOST
+    assert left_behind(store) == []
+
+
+def test_each_row_has_its_own_outcome(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """One without an id is rejected before it is sent, one by the vendor; the dead letters are their own chunks'."""
+    outbox = Outbox(store)
+    rows: list[dict[str, Any]] = [{"external_id": "u1"}, {"tier": "gold"}, {"external_id": "bad"}, {"external_id": "u2"}]
+    for number, row in enumerate(rows):
+        outbox.relay(id=str(number), source=SOURCE, destination="d1", action="profile", rows=[row])
+    answer = {"message": "success", "errors": [{"type": "BAD", "input_array": "attributes", "index": 1}]}
+    twin.faults.append(Fault(response=Response(201, orjson.dumps(answer))))
+    found = gather(store, [found.key for found in store.list("outbox/")], account, clock)
+    assert set(statuses(found)) == {"settled"}
+    rejected = {receipts.rejected[0].key: receipts.rejected[0].code for receipts in all_receipts(store) if receipts.rejected}
+    assert rejected.keys() == {"1#0", "2#0"}
+    assert rejected["1#0"] == "missing_identifier"
+
+
+def test_a_poison_is_isolated(store: FolderStore, clock: ManualClock) -> None:
+    """A message that the channel refuses, whatever stands beside it, is rejected alone; the others are told, a few at a time."""
+    with SlackTwin() as channel:
+        poison = Fault(response=Response(400, b"invalid_payload", {"content-type": "text/plain"}), when=lambda call: b"poison" in call.body)
+        channel.faults.extend([poison] * 20)
+        texts = [f"word {number}" for number in range(20)] + ["poison"]
+        for text in texts:
+            Outbox(store).relay(id=text, source=SOURCE, destination="d1", action="notice", rows=[{"text": text}])
+        account = account_of(slack.DESTINATION, slack_example.settings(channel.url), clock, in_flight=1)
+        found = gather(store, [found.key for found in store.list("outbox/")], account, clock)
+        assert set(statuses(found)) == {"settled"}
+        said = [line for message in channel.messages for line in message["text"].split("\n") if line.startswith("word")]
+    assert sorted(said) == sorted(texts[:-1])
+    assert len(channel.messages) < 8
+    assert [receipts.rejected[0].code for receipts in all_receipts(store) if receipts.rejected] == ["invalid_payload"]
+
+
+def test_one_half_done_is_finished_alone(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """The vendor goes down with a chunk's rows in two batches: its journal says how far it got, and it needs no company."""
+    account.row_caps["profile"], account.in_flight = 2, 1
+    keys = put(store, ["a"], ["b", "c", "d"])
+    twin.faults.append(Fault(response=Response(401, b'{"message":"Invalid API key"}'), when=lambda call: b'"c"' in call.body))
+    assert statuses(gather(store, keys, account, clock)) == ["settled", "refused"]
+    assert {found.key.rpartition("/")[0] for found in store.list("journal/")} == {f"journal/{ChunkName.of(keys[1]).stem}"}
+    twin.faults.clear()
+    assert deliver(store, keys[1], account, clock).status == "settled"
+    assert [users_in(call) for call in twin.log] == [["a", "b"], ["c", "d"], ["c", "d"]]
+    assert [(found.delivered, found.resent) for found in all_receipts(store)] == [(1, 0), (3, 0)]
+    assert left_behind(store) == []
+
+
+def test_two_words_on_one_person_are_said_in_turn(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """Vendors keep no order within a request: the later one waits for the next, and has the last word."""
+    outbox = Outbox(store)
+    for number, tier in enumerate(("gold", "none")):
+        rows = [{"external_id": "u1", "tier": tier}]
+        outbox.relay(id=str(number), source=SOURCE, destination="d1", action="profile", rows=rows)
+    keys = [found.key for found in store.list("outbox/")]
+    assert statuses(gather(store, keys, account, clock)) == ["settled", "held"]
+    assert statuses(gather(store, keys, account, clock)) == ["settled", "settled"]
+    assert [len(users_in(call)) for call in twin.log] == [1, 1]
+    assert twin.profiles["u1"]["tier"] == "none"
+    assert sum(found.resent for found in all_receipts(store)) == 0
+
+
+def test_two_events_of_one_person_go_together(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """What happened twice happened twice: no order to keep."""
+    outbox = Outbox(store)
+    for number in range(3):
+        rows = [{"external_id": "u1", "name": "Renewed", "time": f"2026-01-0{number + 1}T00:00:00Z"}]
+        outbox.relay(id=str(number), source=SOURCE, destination="d1", action="event", rows=rows)
+    assert set(statuses(gather(store, [found.key for found in store.list("outbox/")], account, clock))) == {"settled"}
+    assert twin.requests == 1
+
+
+def test_actions_do_not_mix(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """Profiles and events of one destination are requests of their own."""
+    outbox = Outbox(store)
+    outbox.relay(id="1", source=SOURCE, destination="d1", action="profile", rows=[{"external_id": "u1"}])
+    outbox.relay(
+        id="2", source=SOURCE, destination="d1", action="event", rows=[{"external_id": "u1", "name": "x", "time": "2026-01-01T00:00:00Z"}]
+    )
+    assert set(statuses(gather(store, [found.key for found in store.list("outbox/")], account, clock))) == {"settled"}
+    assert twin.requests == 2
+
+
+def test_those_in_trouble_hold_nobody_up(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """One is held by somebody else, one is damaged, one is gone, one was settled long ago: each says so, the others leave."""
+    keys = put(store, *([f"u{number}"] for number in range(6)))
+    held, damaged, gone, settled = keys[:4]
+    claims.take(store, ChunkName.of(held).stem, Owner.anonymous(), clock)
+    store.write(damaged, b"not packed")
+    store.delete(gone)
+    assert deliver(store, settled, account, clock).status == "settled"
+    found = gather(store, keys, account, clock)
+    assert statuses(found) == ["held", "open", "gone", "settled", "settled", "settled"]
+    assert sorted(twin.profiles) == ["u3", "u4", "u5"]
+    assert left_behind(store) == [f"claims/{ChunkName.of(held).stem}.json"]
+
+
+def test_no_time_and_quiet_hours_send_nothing(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """Nothing is begun that can't be ended, and nothing in hours that are to be quiet."""
+    keys = put(store, ["a"], ["b"])
+    assert statuses(gather(store, keys, account, clock, left_seconds=lambda: 1.0)) == ["open", "open"]
+    account.settings = account.settings.model_copy(update={"quiet_hours": "00:00-23:59 UTC"})
+    assert statuses(gather(store, keys, account, clock)) == ["open", "open"]
+    assert twin.requests == 0
+
+
+def test_a_claim_that_is_lost_leaves_its_chunk_alone(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """Somebody has taken one over while the request was out: they write its receipts, not we."""
+
+    def rob(_call: Call) -> bool:
+        store.write(f"journal/{ChunkName.of(keys[0]).stem}/00000000", orjson.dumps([{"d": [], "r": [], "q": 1, "s": 0}]))
+        return False
+
+    twin.faults.append(Fault(when=rob))
+    account.row_caps["profile"] = 1
+    keys = put(store, ["a1", "a2"], ["b"])
+    assert statuses(gather(store, keys, account, clock)) == ["held", "settled"]
+    assert [found.chunk for found in all_receipts(store)] == keys[1:]
+
+
+class _Client:
+    """An HTTP client whose requests are steps."""
+
+    def __init__(self, client: Any, steps: Steps) -> None:
+        self._client, self._steps = client, steps
+
+    def send(self, request: Request, timeout_seconds: float) -> Any:
+        return self._steps.take(lambda: self._client.send(request, timeout_seconds))
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_at_any_step(tmp_path: Path, twin: BrazeTwin, clock: ManualClock, *, after: bool) -> None:
+    """At each write and each request, before it or after it: nothing is lost, and what goes out again was in flight."""
+    chunks = [[f"u{number}"] for number in range(7)] + [["v1", "v2", "v3"]]
+    for at in count(1):
+        store, steps = FolderStore(tmp_path / str(at)), Steps(at, after=after)
+        keys = put(store, *chunks)
+        account = account_of(DESTINATION, example.settings(twin.url), clock, in_flight=2)
+        account.row_caps["profile"] = 3
+        twin.log.clear()
+        mortal = replace(account, client=cast(HttpClient, _Client(account.client, steps)))
+        try:
+            gather(DyingStore(store, steps), keys, mortal, clock)
+            assert steps.taken < at
+            break
+        except Killed:
+            pass
+        clock.sleep(claims.LIFE_SECONDS + 1)
+        assert set(statuses(gather(store, keys, account, clock))) == {"settled"}
+        times = Counter(user for call in twin.log for user in users_in(call))
+        again = sum(times.values()) - 10
+        assert set(times) == {user for users in chunks for user in users}
+        assert again <= 2 * 3
+        assert sum(found.delivered for found in all_receipts(store)) == 10
+        assert sum(found.resent for found in all_receipts(store)) >= again
+        assert [key for key in left_behind(store) if "journal" in key] == []
+        account.client.close()
+    assert at > 20
+
+
+def test_the_others_are_those_behind(store: FolderStore) -> None:
+    """A worker whose event tells of one chunk takes those after it: of many workers at a burst, each begins elsewhere."""
+    keys = put(store, ["a"], ["b"], ["c"], ["d"])
+    assert with_others(store, keys[1], 2) == keys[1:3]
+    assert with_others(store, keys[3], 300) == keys[3:]
