@@ -255,3 +255,38 @@ def test_one_message_a_second_and_one_at_a_time() -> None:
     """Slack's rate for a webhook; two in flight could swap."""
     assert (DESTINATION.pace(SETTINGS).per_second, DESTINATION.pace(SETTINGS).in_flight) == (1.0, 1)
     assert not NOTICE.repeats_safely
+
+
+# ── A burst, told in few messages ───────────────────────────────────────────────────────────
+
+
+def together(*notices: Fields) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(NOTICE.build([NOTICE.to_payload(notice, SETTINGS) for notice in notices], SETTINGS).body)
+    return found
+
+
+def test_texts_are_told_together() -> None:
+    """One message says how many there are, and each of them."""
+    assert together({"text": "one"}, {"plain_text": "2 < 3"}) == {"text": "*2 messages together:*\none\n2 &lt; 3"}
+
+
+def test_blocks_are_kept_where_they_fit() -> None:
+    """Those with a text alone become sections; `block_id`, which must be there once, is left out."""
+    named = {**SECTION, "block_id": "mine"}
+    found = together({"text": "a", "blocks": [named]}, {"text": "b"}, {"text": "c", "blocks": [named]})
+    assert [block["text"]["text"] for block in found["blocks"]] == ["*3 messages together:*", "*three* rows", "b", "*three* rows"]
+    assert not any("block_id" in block for block in found["blocks"])
+    assert found["text"] == "*3 messages together:*\na\nb\nc"
+
+
+def test_texts_stand_for_blocks_that_are_too_many() -> None:
+    """Two messages of thirty blocks each would be refused as one: their texts say it."""
+    assert together({"text": "a", "blocks": [SECTION] * 30}, {"text": "b", "blocks": [SECTION] * 30}) == {
+        "text": "*2 messages together:*\na\nb"
+    }
+
+
+def test_blocks_that_are_refused_are_looked_for_among_many() -> None:
+    """Of several messages one has bad blocks: halves will find it, and the others keep theirs."""
+    batch = [b'{"text":"t","blocks":[{}]}', b'{"text":"u"}']
+    assert isinstance(NOTICE.read(Response(400, b"invalid_blocks"), batch, SETTINGS, ""), Split)

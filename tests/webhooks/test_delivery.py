@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from rowferry.app import App
 from rowferry.clock import ManualClock
+from rowferry.delivery.batch import batches
 from rowferry.destinations.slack import DESTINATION, SlackSettings
 from rowferry.machine import Machine
 from rowferry.notices.message import Message
@@ -148,6 +149,24 @@ def test_no_text_makes_a_message_that_slack_refuses(values: dict[str, Any]) -> N
     action = DESTINATION.actions["notice"]
     for message in (Message("{{ a }} and {{ b }}"), Message("{{ a }}"), Message(None, BLOCKS), Message("{{ b }}", BLOCKS)):
         request = action.build([action.to_payload(message.row(values, "webhook shop"), hook)], hook)
+        answer = slack.answer(TwinCall("POST", "/services/T/B/x", {"content-type": "application/json"}, request.body))
+        assert (answer.status, answer.body) == (200, b"ok")
+    assert slack.violations == []
+    assert not any("<" in found for message in slack.messages for found in _markup(message))
+
+
+@settings(deadline=None, max_examples=100)
+@given(burst=st.lists(st.tuples(VALUES, st.booleans()), min_size=2, max_size=40))
+def test_no_burst_makes_a_message_that_slack_refuses(burst: list[tuple[dict[str, Any], bool]]) -> None:
+    """However long the texts, with blocks or without: each message of the burst is taken, is not cut, and calls nobody."""
+    slack, action = SlackTwin(), DESTINATION.actions["notice"]
+    hook = SlackSettings(vendor="slack", webhook_url=Secret("env:S", "https://hooks.slack.com/services/T/B/x"))
+    message, with_blocks = Message("{{ a }} and {{ b }}"), Message("{{ b }}", BLOCKS)
+    payloads = [action.to_payload((with_blocks if has else message).row(values, "webhook shop"), hook) for values, has in burst]
+    assert action.gathered is not None
+    limits = action.gathered(hook)
+    for batch in batches(enumerate(payloads), limits, lambda: limits.batch_rows):
+        request = action.build(batch.payloads, hook)
         answer = slack.answer(TwinCall("POST", "/services/T/B/x", {"content-type": "application/json"}, request.body))
         assert (answer.status, answer.body) == (200, b"ok")
     assert slack.violations == []
