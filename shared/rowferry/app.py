@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rowferry.alerts.check import Look
     from rowferry.delivery.chunk import ChunkName
     from rowferry.delivery.deliver import Delivery
-    from rowferry.delivery.runs import RunResult
+    from rowferry.delivery.runs import Run, RunResult
     from rowferry.loads.result import LoadResult
     from rowferry.loads.sweep import Due
     from rowferry.notices.kinds import Change
@@ -56,8 +56,30 @@ class App(Parts):
                 run = self.starter.start(name, resolver.outline, left_seconds=left_seconds)
             except SourceError as error:
                 return self.after_run(self.fail_latest(name, str(error)))
+            if reason := self.stranded(run):
+                return self.after_run(self.fail_latest(name, reason))
             manifest = run.manifest()
             return self.after_run(self.finisher.finish(run) if manifest is not None and manifest.chunks == 0 else run.result())
+
+    def drop_run(self, name: str, run: str) -> RunResult:
+        """Close a sync's open run and send nothing more of it; see `drop.Dropper.drop`. Raises `UsageError` also when the
+        run emptied a queue that the settings have no more: what was delivered is to be marked there."""
+        from rowferry.delivery.runs import Run
+        from rowferry.syncs.drop import Dropper
+
+        if name not in self.settings.syncs and (Run(self.state, name, run).read("outline") or {}).get("mode") == "queue":
+            raise UsageError(f"run {run} emptied a queue: put syncs.{name} back, so that what was delivered is marked there, then drop it")
+        return self.after_run(Dropper(self.state, self.clock, self.owner, self.starter, self.finisher).drop(name, run))
+
+    def stranded(self, run: Run) -> str:
+        """Why an open run can't go on as the settings stand now; empty when it can."""
+        manifest = run.manifest()
+        if manifest is None or run.has("closed") or manifest.destination in self.settings.destinations:
+            return ""
+        return (
+            f"run {run.run} was planned for the destination {manifest.destination!r}, which the settings have no more: "
+            f"put it back, or drop the run: rowferry sync {run.sync} --drop {run.run}"
+        )
 
     def fail_latest(self, name: str, reason: str) -> RunResult:
         """Note on the sync's latest run why it stopped; how it stands."""

@@ -84,10 +84,17 @@ def sync(
     config: Config = None,
     as_json: AsJson = False,
     accept: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that a guard has refused.")] = None,
+    drop: Annotated[str | None, typer.Option(metavar="RUN", help="Give an open run up: what is left of it is rejected, not sent.")] = None,
 ) -> None:
     """Send what is to be sent: resume the open run, or start a new one, and see it to its end."""
     session = _Session(config, as_json)
-    session.run(lambda machine: session.terminal.run(machine.sync(name, accept=accept)))
+
+    def work(machine: Any) -> int:
+        if accept is not None and drop is not None:
+            raise UsageError("a run is either accepted or dropped: give one of --accept and --drop")
+        return session.terminal.run(machine.drop(name, drop) if drop is not None else machine.sync(name, accept=accept))
+
+    session.run(work)
 
 
 @cli.command()

@@ -124,13 +124,15 @@ def judged_app(found: Shop) -> Iterator[App]:
 
 
 def send_changed(folder: Path) -> None:
-    """Creates, updates, removals, and rows without a key."""
+    """Creates, updates, removals, and rows without a key; then a replay."""
     with shop(folder, on_remove="delete") as (found, run):
         run()
         found.execute("UPDATE crm.customers SET tier = NULL WHERE id = 'u1'")
         found.execute("DELETE FROM crm.customers WHERE id = 'u2'")
         found.execute("UPDATE crm.customers SET id = NULL WHERE id = 'u3'")
         run()
+        with judged_app(found) as app:
+            Machine(app).replay("customers", code="missing_key")
 
 
 def send_new(folder: Path) -> None:

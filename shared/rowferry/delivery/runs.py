@@ -6,6 +6,7 @@
     runs/<sync>/<run>/manifest.json    what it will send: counts, tables, number of chunks
     runs/<sync>/<run>/refused.json     a guard said no; `accepted.json`: a person said yes
     runs/<sync>/<run>/failed.json      it stopped until somebody acts; removed when it goes on
+    runs/<sync>/<run>/dropped.json     a person gave it up
     runs/<sync>/<run>/closed.json      the balance; nothing follows
 
 All are create-only but the head, `failed` and, until the first chunk is written, the outline, so two

@@ -28,6 +28,8 @@ from rowferry.syncs.shape import table_part
 from rowferry.warehouse.port import Param, Warehouse
 from rowferry.warehouse.statements import render, split
 
+DROPPED = "dropped"  # the code of rows that were dropped with their run, and the object of the run that says so
+
 
 @dataclass(frozen=True, slots=True)
 class Finisher:
@@ -54,7 +56,7 @@ class Finisher:
         outline = Outline.from_dict(run.read("outline") or {})
         self._commit(run, manifest, outline, totals)
         if outline.mode == "queue":
-            self.mark(run.sync, self._keys(outline))
+            self.mark(run.sync, self._keys(run, outline))
         run.put("closed", self._closed(run, manifest, totals).to_dict())
         self._clear(run)
         return run.result()
@@ -101,12 +103,17 @@ class Finisher:
         self.warehouse.apply(statements, self._params(run, manifest, outline, totals), once=f"finish/{run.sync}/{run.run}")
         self.warehouse.drop(rejected)
 
-    def _keys(self, outline: Outline) -> Iterator[Sequence[Any]]:
-        """The keys of all rows of the run, column by column; every one of them has its outcome."""
+    def _keys(self, run: Run, outline: Outline) -> Iterator[Sequence[Any]]:
+        """The keys of all rows of the run, column by column; every one of them has its outcome. Those that were dropped
+        with the run wait on in their queue."""
         names = [name for name, _ in outline.plan.columns]
         columns = ", ".join(f"c_{names.index(name)}" for name in outline.plan.key_columns)
-        found = self.warehouse.query(f"SELECT {columns} FROM {self.warehouse.quote(outline.run_table)} WHERE op = 'create'")
-        return (tuple(row.values()) for row in found)
+        statement = f"SELECT {columns} FROM {self.warehouse.quote(outline.run_table)} WHERE op = 'create'"
+        if run.has(DROPPED):
+            dropped = f"SELECT row_id FROM {self.warehouse.quote(tables.RECEIPTS)} WHERE run = @run AND sync = @sync AND code = '{DROPPED}'"
+            statement += f" AND row_id NOT IN ({dropped})"
+        params = {"run": Param("STRING", run.run), "sync": Param("STRING", run.sync)}
+        return (tuple(row.values()) for row in self.warehouse.query(statement, params))
 
     def _rejected_rows(self, run: Run) -> Iterator[dict[str, Any]]:
         for receipts in run.receipts():

@@ -13,10 +13,13 @@ from rowferry.warehouse.statements import Sql, render
 Quote = Callable[[str], str]  # `Warehouse.quote`
 
 
-def changed_rows(shape: Shape, model: str, quote: Quote, *, only_dead: bool = False, dead_filter: str = "") -> str:
+def changed_rows(
+    shape: Shape, model: str, quote: Quote, *, only_dead: bool = False, dead_filter: str = "", is_large: bool = False
+) -> str:
     """The statement behind `send: changed` and `send: audience`; needs @sync and @destination.
 
-    With `only_dead`, just the rows that are dead letters, whether they changed or not (a replay).
+    With `only_dead`, just the rows that are dead letters, whether they changed or not (a replay). With `is_large`,
+    in another order that takes no sort of all rows.
     """
     removes = shape.sync.on_remove != "ignore" or shape.sync.audience is not None
     return render(
@@ -29,17 +32,27 @@ def changed_rows(shape: Shape, model: str, quote: Quote, *, only_dead: bool = Fa
         state=quote(shape.state_table),
         dead_letters=quote(shape.dead_letters),
         unset_nulls=shape.sync.nulls == "unset",
-        on_remove=removes and not only_dead,
+        on_remove=removes,
         only_dead=only_dead,
         dead_filter=Sql(dead_filter),
+        is_large=is_large,
     )
 
 
 def new_rows(
-    shape: Shape, model: str, quote: Quote, *, bounded: bool, only_dead: bool = False, dead_filter: str = "", is_backfill: bool = False
+    shape: Shape,
+    model: str,
+    quote: Quote,
+    *,
+    bounded: bool,
+    only_dead: bool = False,
+    dead_filter: str = "",
+    is_backfill: bool = False,
+    is_large: bool = False,
 ) -> str:
     """The statement behind `send: new` and `send: all`; needs @upto where there is a cursor, @above where
-    it is `bounded` below, @sync and @destination but for a queue."""
+    it is `bounded` below, @sync and @destination but for a queue. With `is_large`, in another order that takes no
+    sort of all rows; those of one key stay in the cursor's."""
     cursor = None
     if shape.sync.cursor is not None:
         name, kind = next((name, kind) for name, kind in shape.columns if name.lower() == shape.sync.cursor.lower())
@@ -60,6 +73,7 @@ def new_rows(
         salt=Sql("".join(field.salt for field in shape.fields) if shape.sync.send == "all" else ""),
         is_backfill=is_backfill,
         dead_filter=Sql(dead_filter),
+        is_large=is_large,
     )
 
 

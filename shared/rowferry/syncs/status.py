@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from rowferry.delivery.runs import Head, Run
@@ -14,11 +14,22 @@ _SHOWN = 50
 _LOADS = "rowferry.loads"
 
 
-def latest_runs(store: Store, warehouse: Warehouse, syncs: Iterable[str]) -> list[dict[str, Any]]:
-    """Runs, newest first: each sync's latest as it stands, and those closed before it."""
-    current = [Run(store, name, run).result().to_dict() for name in syncs if (run := Head(store, name).read()) is not None]
+def latest_runs(store: Store, warehouse: Warehouse, syncs: Collection[str]) -> list[dict[str, Any]]:
+    """Runs, newest first: each sync's latest as it stands, and those closed before it. A run that is open is shown
+    although the settings have its sync no more: its rows are pending until it is dropped."""
+    latest = [Run(store, name, run) for name in syncs if (run := Head(store, name).read()) is not None]
+    current = [run.result().to_dict() for run in [*latest, *_left_open(store, syncs)]]
     shown = {run["run"] for run in current}
     return sorted([*current, *(run for run in _closed(warehouse) if run["run"] not in shown)], key=lambda run: run["run"], reverse=True)
+
+
+def _left_open(store: Store, syncs: Collection[str]) -> Iterator[Run]:
+    for found in store.list("syncs/"):
+        sync, _, name = found.key.removeprefix("syncs/").rpartition("/")
+        if name == "head.json" and sync not in syncs:
+            run = Run(store, sync, Head(store, sync).read() or "")
+            if not run.has("closed"):
+                yield run
 
 
 def _closed(warehouse: Warehouse) -> Iterator[dict[str, Any]]:

@@ -90,7 +90,7 @@ removed AS (
   LEFT JOIN (SELECT DISTINCT row_key FROM keyed WHERE row_key IS NOT NULL) AS present ON present.row_key = state.row_key
   LEFT JOIN {{ dead_letters | table }} AS dead
     ON dead.row_id = state.row_key AND dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open' AND dead.row_print = 0
-  WHERE present.row_key IS NULL AND dead.row_id IS NULL
+  WHERE present.row_key IS NULL AND dead.row_id IS {% if only_dead %}NOT NULL {{ dead_filter }}{% else %}NULL{% endif +%}
 ),
 {% endif %}
 counts AS (
