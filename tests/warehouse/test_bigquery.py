@@ -18,7 +18,7 @@ from rowferry.clock import ManualClock
 from rowferry.errors import CredentialsError, TryLater
 from rowferry.warehouse.bigquery import BigQueryWarehouse
 from rowferry.warehouse.bigquery_errors import QUOTA_WAIT_SECONDS, masked
-from rowferry.warehouse.port import CsvFile, LoadFailed, LoadSource, Param, TableShape, WarehouseError
+from rowferry.warehouse.port import CsvFile, LoadFailed, LoadSource, Param, TableShape, TooLarge, WarehouseError
 from support.bigquery import PROJECT, bigquery_emulator
 from support.bigquery_faults import Call, Wire, error, failed_job
 
@@ -449,3 +449,12 @@ def test_many_rows_come_through_the_storage_api(wire: Wire, dataset: str, clock:
 def test_a_value_is_masked(message: str, shown: str) -> None:
     """What could be a cell's content is gone; what is wrong with the statement stays."""
     assert masked(message) == shown
+
+
+def test_a_statement_that_takes_too_much_memory_is_told_apart(warehouse: BigQueryWarehouse, wire: Wire) -> None:
+    """Another statement for the same rows may do: the caller can tell, and reads Google's words."""
+    wire.answer(is_new_job, 200, failed_job("resourcesExceeded", "Resources exceeded during query execution"))
+    with pytest.raises(TooLarge, match="resourcesExceeded: Resources exceeded during query execution"):
+        warehouse.create_as("rowferry.run_a", "SELECT 1 AS n", job="a")
+    warehouse.create_as("rowferry.run_a", "SELECT 2 AS n", job="a/large")
+    assert warehouse.columns("rowferry.run_a") == {"n": "INT64"}

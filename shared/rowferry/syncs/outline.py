@@ -16,9 +16,10 @@ from rowferry.warehouse.port import Param
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """`statement` makes `run_table` with `params` (name → type and text). `keyed` is whether the delivered
-    state follows (`changed`, `audience`), `cursor_type` whether a window of a cursor does (`new`). From
-    `export_rows` rows on, the warehouse writes the chunks by itself; None: never."""
+    """`statement` makes `run_table` with `params` (name → type and text); where it takes more memory than the
+    warehouse has, `large_statement` does, in another order. `keyed` is whether the delivered state follows
+    (`changed`, `audience`), `cursor_type` whether a window of a cursor does (`new`). From `export_rows` rows
+    on, the warehouse writes the chunks by itself; None: never."""
 
     plan: Plan
     mode: str
@@ -39,6 +40,7 @@ class Outline:
     moves_cursor: bool = False
     source_table: str | None = None
     export_rows: int | None = None
+    large_statement: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able values; `from_dict` reads them back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rowferry.destinations.port import Destination
@@ -100,14 +101,20 @@ class Resolver:
 
     def _keyed(self, shape: Shape, run: str, model: str, replay: DeadLetters | None) -> Outline:
         sync = self.sync
-        statement = statements.changed_rows(
-            shape, model, self.warehouse.quote, only_dead=replay is not None, dead_filter=replay.condition if replay else ""
+        rows = partial(
+            statements.changed_rows,
+            shape,
+            model,
+            self.warehouse.quote,
+            only_dead=replay is not None,
+            dead_filter=replay.condition if replay else "",
         )
         deletes = sync.on_remove == "delete" and sync.audience is None
         return Outline(
             plan=shape.plan(run),
             mode=sync.send,
-            statement=statement,
+            statement=rows(),
+            large_statement=rows(is_large=True),
             params=self._params(replay),
             run_table=shape.run_table(run),
             state_table=shape.state_table,
@@ -127,7 +134,8 @@ class Resolver:
     ) -> Outline:
         sync = self.sync
         above, upto, cursor_type = self._window(shape, at, window, is_replay=replay is not None)
-        statement = statements.new_rows(
+        rows = partial(
+            statements.new_rows,
             shape,
             model,
             self.warehouse.quote,
@@ -144,7 +152,8 @@ class Resolver:
         return Outline(
             plan=shape.plan(run, lane=BACKFILL_LANE if window else 2),
             mode=sync.send,
-            statement=statement,
+            statement=rows(),
+            large_statement=rows(is_large=True),
             params=params,
             run_table=shape.run_table(run),
             state_table=None,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -31,7 +32,7 @@ from rowferry.syncs.guards import refusal
 from rowferry.syncs.outline import Outline
 from rowferry.syncs.shape import BACKFILL_LANE
 from rowferry.syncs.stretches import Stretch, cut, is_exported, neighbours
-from rowferry.warehouse.port import Warehouse, WarehouseError
+from rowferry.warehouse.port import TooLarge, Warehouse, WarehouseError
 
 LARGE_CHUNKS = 5  # from more chunks than that, some minutes of sending each, a run counts as a backfill: others pass it
 RUN_TABLE_LIFE = timedelta(days=14)
@@ -178,14 +179,16 @@ def make_run_table(warehouse: Warehouse, outline: Outline, *, expires_at: dateti
         tables.make_state(warehouse, outline.state_table, outline.state_columns)
     if outline.sent_table is not None and outline.cursor_type is not None:
         tables.make_sent(warehouse, outline.sent_table, outline.cursor_type)
-    warehouse.create_as(
-        outline.run_table,
-        outline.statement,
-        outline.query_params,
-        job=f"run/{outline.plan.sync}/{outline.plan.run}",
-        expires_at=expires_at,
-        cluster_by=("rowferry_position",),
+    job = f"run/{outline.plan.sync}/{outline.plan.run}"
+    make = partial(
+        warehouse.create_as, outline.run_table, params=outline.query_params, expires_at=expires_at, cluster_by=("rowferry_position",)
     )
+    try:
+        make(outline.statement, job=job)
+    except TooLarge:
+        if outline.large_statement is None:
+            raise
+        make(outline.large_statement, job=f"{job}/large")
     return read_counts(warehouse, outline.run_table)
 
 

@@ -13,9 +13,7 @@ from rowferry.warehouse.statements import Sql, render
 Quote = Callable[[str], str]  # `Warehouse.quote`
 
 
-def changed_rows(
-    shape: Shape, model: str, quote: Quote, *, only_dead: bool = False, dead_filter: str = "", is_large: bool = False
-) -> str:
+def changed_rows(shape: Shape, model: str, quote: Quote, *, only_dead: bool = False, dead_filter: str = "", is_large: bool = False) -> str:
     """The statement behind `send: changed` and `send: audience`; needs @sync and @destination.
 
     With `only_dead`, just the rows that are dead letters, whether they changed or not (a replay). With `is_large`,

@@ -13,7 +13,7 @@ from google.api_core import exceptions
 from google.auth import exceptions as auth
 
 from rowferry.errors import CredentialsError, RowferryError, TryLater
-from rowferry.warehouse.port import WarehouseError
+from rowferry.warehouse.port import TooLarge, WarehouseError
 from rowferry.warehouse.reasons import Next, next_step, reason_of_status
 
 QUOTA_WAIT_SECONDS = 1800.0  # quotas of a day fill up little by little
@@ -44,7 +44,8 @@ class Trouble:
             return TryLater(f"a quota of BigQuery is used up: {self.message}", QUOTA_WAIT_SECONDS)
         if self.next in (Next.SAME_ID, Next.NEW_ID):
             return TryLater(f"BigQuery could not take it now: {self.message}")
-        return WarehouseError(f"{self.reason}: {self.message}")
+        kind = TooLarge if self.reason == "resourcesExceeded" else WarehouseError
+        return kind(f"{self.reason}: {self.message}")
 
 
 def of_call(error: Exception) -> Trouble:

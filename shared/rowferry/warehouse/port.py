@@ -23,6 +23,10 @@ class WarehouseError(RowferryError):
     or column, no access. The text is the engine's own, on one line, without values."""
 
 
+class TooLarge(WarehouseError):
+    """A statement that takes more memory than the engine has for it, as it is written."""
+
+
 class LoadFailed(WarehouseError):
     """A file that the engine can't read as the format it was said to be. `reason` is for people."""
 
@@ -159,7 +163,7 @@ class Warehouse(Protocol):
         expires_at: datetime | None = None,
         cluster_by: Sequence[str] = (),
     ) -> None:
-        """CREATE TABLE … AS SELECT, once: a table that is there already stays as it is."""
+        """CREATE TABLE … AS SELECT, once: a table that is there already stays as it is. Raises `TooLarge`."""
 
     def apply(self, statements: Sequence[str], params: Params | None = None, *, once: str) -> bool:
         """Run DML statements in one transaction, once ever for the name `once`.

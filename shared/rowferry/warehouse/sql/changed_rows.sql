@@ -1,6 +1,8 @@
 -- What `send: changed` and `send: audience` would send now: the rows whose fields differ from the
 -- delivered state, the keys that left, the rows that can't be sent. One row at position 0 holds the
--- counts of the same snapshot. A field's print is NULL where all of its columns are.
+-- counts of the same snapshot. A field's print is NULL where all of its columns are. With `is_large` positions come
+-- without one sort of all rows, for which BigQuery has one worker: rows are dealt out by the hash of their id, and each
+-- deal is numbered by itself, behind the rows of those before it. It costs one more reading of the model.
 WITH model AS {{ model | query }},
 keyed AS (
   SELECT
@@ -143,9 +145,23 @@ outgoing AS (
     {% endfor %}
   FROM removed
   {% endif %}
+){% if is_large %},
+dealt AS (
+  SELECT *, MOD(FARM_FINGERPRINT(row_id), 1000) AS deal FROM outgoing
+),
+begun AS (
+  SELECT stage AS of_stage, deal AS of_deal, CAST(SUM(COUNT(*)) OVER (ORDER BY stage, deal) - COUNT(*) AS INT64) AS rows_before
+  FROM dealt
+  GROUP BY stage, deal
 )
+{% endif %}
+
 SELECT
+  {% if is_large %}
+  rows_before + ROW_NUMBER() OVER (PARTITION BY stage, deal ORDER BY row_id) AS rowferry_position,
+  {% else %}
   ROW_NUMBER() OVER (ORDER BY stage, row_id) AS rowferry_position,
+  {% endif %}
   row_id,
   row_key,
   op,
@@ -158,7 +174,7 @@ SELECT
   {% for column in columns %}
   c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
   {% endfor %}
-FROM outgoing
+FROM {% if is_large %}dealt JOIN begun ON of_stage = stage AND of_deal = deal{% else %}outgoing{% endif +%}
 UNION ALL
 SELECT
   0,

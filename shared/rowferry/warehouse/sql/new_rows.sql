@@ -155,9 +155,25 @@ counts AS (
     CAST(MAX(row_cursor) AS STRING) AS last_cursor
     {% endif %}
   FROM decided
+){% if is_large %},
+dealt AS (
+  SELECT *, IF(op = 'create', 0, 2) AS stage, MOD(FARM_FINGERPRINT(COALESCE(row_key, row_id)), 1000) AS deal
+  FROM decided
+  WHERE op != 'dead'
+),
+begun AS (
+  SELECT stage AS of_stage, deal AS of_deal, CAST(SUM(COUNT(*)) OVER (ORDER BY stage, deal) - COUNT(*) AS INT64) AS rows_before
+  FROM dealt
+  GROUP BY stage, deal
 )
+{% endif %}
+
 SELECT
+  {% if is_large %}
+  rows_before + ROW_NUMBER() OVER (PARTITION BY stage, deal ORDER BY {% if cursor %}row_cursor, {% endif %}row_id) AS rowferry_position,
+  {% else %}
   ROW_NUMBER() OVER (ORDER BY IF(op = 'create', 0, 2), {% if cursor %}row_cursor, {% endif %}row_id) AS rowferry_position,
+  {% endif %}
   row_id,
   row_key,
   op,
@@ -170,8 +186,12 @@ SELECT
   {% for column in columns %}
   c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
   {% endfor %}
+{% if is_large %}
+FROM dealt JOIN begun ON of_stage = stage AND of_deal = deal
+{% else %}
 FROM decided
 WHERE op != 'dead'
+{% endif %}
 UNION ALL
 SELECT
   0,
