@@ -110,8 +110,7 @@ class App(Parts):
             progress=progress,
             makes_way=makes_way,
         )
-        if found.status == "refused":
-            self._refused(ChunkName.of(key), found.reason)
+        self._after_delivery(ChunkName.of(key), found)
         return found
 
     def deliver_announced(self, key: str, left_seconds: Callable[[], float] = forever) -> Delivery:
@@ -149,10 +148,13 @@ class App(Parts):
 
         if len(keys) == 1:
             return {keys[0]: self.deliver_chunk(keys[0], left_seconds)}
-        account = self.account(ChunkName.of(keys[0]).destination)
-        return deliver_gathered(
-            keys, store=self.state, account=account, clock=self.clock, owner=self.owner, left_seconds=left_seconds
-        )  # fmt: skip
+        name = ChunkName.of(keys[0])
+        account = self.account(name.destination)
+        found = deliver_gathered(keys, store=self.state, account=account, clock=self.clock, owner=self.owner, left_seconds=left_seconds)
+        for status in ("settled", "refused"):  # in this order: a key may be revoked on the way
+            if (told := next((got for got in found.values() if got.status == status), None)) is not None:
+                self._after_delivery(name, told)
+        return found
 
     def _let_pass(self, keys: Sequence[str], left_seconds: Callable[[], float]) -> list[str]:
         """Deliver chunks that another one makes way for; those that still wait for others. Their own events take up
@@ -172,15 +174,31 @@ class App(Parts):
             log.info("%s passes: %s %s", key, got.status, got.reason)
         return [key for key, got in found.items() if got.status == "held"]
 
-    def _refused(self, name: ChunkName, reason: str) -> None:
-        """A vendor refuses our key: the run has failed, and its people are told."""
+    def _after_delivery(self, name: ChunkName, found: Delivery) -> None:
+        """Tell of a vendor that refuses our key, and of one that takes rows again. A run that it refuses has failed;
+        what was relayed waits in the outbox until the key is mended."""
+        from rowferry.delivery.chunk import OUTBOX
         from rowferry.delivery.runs import Run
+        from rowferry.notices import kinds
 
-        if name.sync not in self.settings.syncs:
-            return  # a relayed row waits in the outbox until the key is mended
-        run = Run(self.state, name.sync, name.run)
-        run.fail(reason, self.clock.now())
-        self.after_run(run.result())
+        told = self._told_of(name.destination)
+        if found.status == "settled" and told:
+            self.notices.tell_change(kinds.vendor_takes(name.destination), told)
+        if found.status != "refused":
+            return
+        if name.sync in self.settings.syncs:
+            run = Run(self.state, name.sync, name.run)
+            run.fail(found.reason, self.clock.now())
+            self.after_run(run.result())
+        if told and (name.sync not in self.settings.syncs or self.settings.destinations[name.destination].notify):
+            waiting = sum(1 for _ in self.state.list(f"{OUTBOX}{name.destination}/"))
+            self.notices.tell_change(kinds.vendor_refused(name.destination, found.reason, waiting), told)
+
+    def _told_of(self, destination: str) -> Sequence[str]:
+        """Who is told how things stand with a destination; never itself."""
+        named = self.settings.destinations[destination].notify
+        syncs = [told for sync in self.settings.syncs.values() if sync.to == destination for told in sync.notify]
+        return [told for told in dict.fromkeys(named or syncs) if told != destination]
 
     def finish_run(self, receipts_key: str) -> RunResult:
         """Close the run that these receipts belong to, if they were its last. Raises `ValueError` when

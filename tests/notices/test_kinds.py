@@ -68,7 +68,7 @@ def test_no_notice_holds_a_value_of_a_row() -> None:
 @pytest.mark.parametrize(
     ("bad", "good"),
     [
-        (kinds.vendor_refused("braze", "401", "customers"), kinds.vendor_takes("braze")),
+        (kinds.vendor_refused("braze", "401", 3), kinds.vendor_takes("braze")),
         (kinds.feed_late("crm", NOW, None), kinds.feed_on_time("crm", NOW)),
         (kinds.file_quarantined("crm", "a.csv", "not_csv", "no header"), kinds.file_loaded("crm", "a.csv", 5)),
     ],

@@ -61,6 +61,8 @@ CASES: list[tuple[str, Any, str, str]] = [
     (f"{B}.reject_after", "two hours", f"{B}.reject_after", "30s, 15m, 1h or 1d"),
     (f"{B}.attempts", "many", f"{B}.attempts", "a whole number"),
     (f"{B}.quiet_hours", "at night", f"{B}.quiet_hours", "22:00-07:00"),
+    (f"{B}.notify", "opss", f"{B}.notify", "did you mean ops?"),
+    ("destinations.ops.notify", "ops", "destinations.ops.notify", "can't be told that it does"),
     (f"{B}.price_per_data_point", -1, f"{B}.price_per_data_point", "greater than or equal to 0"),
     (f"{S}.path", "/crm/*.csv", f"{S}.path", "without a / in front"),
     (f"{S}.path", "crm/{day:%Q}.csv", f"{S}.path", "%Q"),

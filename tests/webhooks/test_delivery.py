@@ -23,6 +23,7 @@ from rowferry.machine import Machine
 from rowferry.notices.message import Message
 from rowferry.settings.base import Secret
 from rowferry.settings.file import read_settings
+from rowferry.twins.braze import BrazeTwin
 from rowferry.twins.server import Call as TwinCall
 from rowferry.twins.slack import SlackTwin
 from support.senders import SECRET, call
@@ -129,6 +130,39 @@ def test_one_alone_does_not_wait_for_company(home: Home) -> None:
         assert app.relay.answer(_call(1)).status == 200
     home.deliver()
     assert home.texts == ["c1 cancelled"]
+
+
+@pytest.mark.parametrize("hooks", [1, 5])
+def test_a_broken_key_is_told_once_and_so_is_its_mending(home: Home, hooks: int) -> None:
+    """The vendor refuses us: webhooks wait, one notice says so with how many and what to type; mended, they leave, and one says that."""
+    with BrazeTwin(api_key="right") as braze:
+        environment = {**home.environment(), "KEY": "wrong"}
+        file = home.folder / "rowferry.yaml"
+        file.write_text(
+            file.read_text()
+            .replace(
+                "destinations: {", f'destinations: {{braze: {{vendor: braze, base_url: "{braze.url}", api_key: "env:KEY", notify: ops}}, '
+            )
+            .replace("routes: [", "routes: [{send: {to: braze, action: profile, map: {external_id: customer}}}]  # [")
+        )
+
+        def deliver() -> int:
+            with App(read_settings(file, environment), base=home.folder, environment=environment, clock=CLOCK) as app:
+                done = Machine(app).deliver_relayed("braze")
+                Machine(app).deliver_relayed("ops")
+                return done
+
+        with App(read_settings(file, environment), base=home.folder, environment=environment, clock=CLOCK) as app:
+            assert {app.relay.answer(_call(number)).status for number in range(hooks)} == {200}
+        assert [deliver(), deliver(), deliver()] == [0, 0, 0]
+        [told] = home.texts
+        assert "*braze refuses our key or address; what is for it waits*" in told
+        assert f"chunks waiting {hooks}\n" in told
+        assert told.endswith("`rowferry check --live`")
+        environment["KEY"] = "right"
+        assert [deliver(), deliver()] == [hooks, 0]
+        assert len(braze.profiles) == hooks
+    assert home.texts[1:] == [":white_check_mark: *braze takes our rows again*"]
 
 
 VALUES = st.dictionaries(

@@ -27,10 +27,7 @@ class Change:
 
 
 def run_ended(run: RunResult) -> Change | None:
-    """A run that closed, failed or was refused; None for one that is still open.
-
-    A run that the vendor's refusal ended is told by `vendor_refused`, once for all syncs of the vendor.
-    """
+    """A run that closed, failed or was refused; None for one that is still open."""
     topic, facts = f"sync/{run.sync}", _balance(run)
     if run.status == "failed":
         notice = Notice(f"Sync {run.sync} failed", facts, run.reason, f"rowferry sync {run.sync}")
@@ -58,10 +55,10 @@ def rows_rejected(run: RunResult, above_percent: float) -> Change | None:
     return Change(topic, "rejected", notice)
 
 
-def vendor_refused(destination: str, reason: str, sync: str) -> Change:
-    """The vendor does not take our key: everything to this destination waits for a person."""
-    title = f"{destination} refuses our key or address; nothing is sent to it"
-    return Change(f"destination/{destination}", "refused", Notice(title, {}, reason, f"rowferry sync {sync}"))
+def vendor_refused(destination: str, reason: str, waiting: int) -> Change:
+    """The vendor does not take our key: everything to this destination waits for a person, `waiting` chunks so far."""
+    title = f"{destination} refuses our key or address; what is for it waits"
+    return Change(f"destination/{destination}", "refused", Notice(title, {"chunks waiting": waiting}, reason, "rowferry check --live"))
 
 
 def vendor_takes(destination: str) -> Change:

@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from rowferry.errors import Problem, UsageError
 from rowferry.settings.hours import HoursText
+from rowferry.settings.names import Names
 from rowferry.settings.url import REFERENCE, Url, UrlReference, check_url
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -167,6 +168,10 @@ class DestinationSettings(Frozen):
         description="How long the vendor has failed on a single row (5xx), over several calls and while it is up, before it is rejected.",
     )
     quiet_hours: HoursText | None = Field(None, description="When nothing is sent, e.g. `22:00-07:00 Europe/Berlin`.")
+    notify: Names = Field(
+        (),
+        description="Who is told when the vendor refuses our key, and when it takes rows again; unless set, whom its syncs tell.",
+    )
     price_per_data_point: float | None = Field(None, ge=0, description="For the cost in `rowferry plan`.")
 
     def resolved(self, resolve: Callable[[str], str]) -> Self:

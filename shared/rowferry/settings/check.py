@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from rowferry.errors import Problem
-from rowferry.settings.checks.calls import check_alerts, check_webhooks
+from rowferry.settings.checks.calls import check_alerts, check_destinations, check_webhooks
 from rowferry.settings.checks.feeds import check_feeds, check_pulls
 from rowferry.settings.checks.scope import Scope
 from rowferry.settings.checks.syncs import check_syncs
@@ -13,7 +13,7 @@ from rowferry.settings.model import SECTIONS, Settings
 from rowferry.settings.place import located
 from rowferry.settings.references import references
 
-_CHECKS = (check_feeds, check_syncs, check_pulls, check_webhooks, check_alerts)
+_CHECKS = (check_destinations, check_feeds, check_syncs, check_pulls, check_webhooks, check_alerts)
 
 
 def check(settings: Settings, environment: Mapping[str, str] | None = None) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""Webhooks and alerts: expressions and templates that compile, and whom they tell."""
+"""Destinations, webhooks and alerts: expressions and templates that compile, and whom they tell."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from rowferry.settings.checks.scope import Scope, check_cron
 from rowferry.settings.checks.syncs import map_problems
 from rowferry.settings.problems import without_quotes
 from rowferry.settings.webhook import RouteNotify, RouteSend
+
+
+def check_destinations(scope: Scope) -> Iterator[Problem]:
+    """Each is told of to somebody who can be told."""
+    for name, destination in scope.settings.destinations.items():
+        path = f"destinations.{name}.notify"
+        yield from scope.notify(destination.notify, path)
+        if name in destination.notify:
+            yield Problem(path, "a channel that refuses us can't be told that it does", "name another one")
 
 
 def check_webhooks(scope: Scope) -> Iterator[Problem]:
