@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -26,7 +26,7 @@ CALLS = 1_000
 ROUNDS = 15
 _CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 _ONE, _OTHERS = _CPUS[-1:], _CPUS[:-1]
-_MEMORY = Path("/dev/shm")  # so that it is our work that is measured, and not a disk's
+MEMORY = Path("/dev/shm")  # so that it is our work that is measured, and not a disk's
 _THREADS = "4"  # functions-framework's own for one CPU
 _BARE = """
 import functions_framework
@@ -73,17 +73,16 @@ webhooks:
 
 def results() -> Iterator[Result]:
     """State in a folder, and in Cloud Storage's stand-in."""
-    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as name, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name, ExitStack() as stack:
         folder = Path(name)
-        (folder / "bare.py").write_text(_BARE)
         storage = stack.enter_context(_gcs(folder / "buckets"))
         numbers = count()
         urls = {
-            "bare": stack.enter_context(_server("bare", folder / "bare.py", {})),
+            "bare": stack.enter_context(bare_server(folder)),
             "folder": stack.enter_context(_relay(folder, f"file://{folder}/state", {})),
             "gcs": stack.enter_context(_relay(folder, "gs://state/bench", {"STORAGE_EMULATOR_HOST": storage})),
         }
-        works = {what: partial(_calls_per_second, url, numbers) for what, url in urls.items()}
+        works = {what: partial(calls_per_second, url, numbers) for what, url in urls.items()}
         for work in works.values():
             work()  # a first time, for what is made once
         found = alternating(works, ROUNDS)
@@ -92,19 +91,30 @@ def results() -> Iterator[Result]:
     yield Result("relay_webhook, state in Cloud Storage's stand-in", found["gcs"], bare, found["bare"], "calls/s")
 
 
-def _calls_per_second(url: str, numbers: Iterator[int]) -> float:
-    command = [sys.executable, "-m", "bench.senders", f"{url}/hooks/stripe", str(CALLS), str(CALLS * next(numbers))]
+def calls_per_second(url: str, numbers: Iterator[int], calls: int = CALLS) -> float:
+    """Calls a second that a server answers; each of `numbers` stands for as many calls that nobody has made before."""
+    command = [sys.executable, "-m", "bench.senders", f"{url}/hooks/stripe", str(calls), str(calls * next(numbers))]
     said, _ = _start(command, ENVIRONMENT, _OTHERS).communicate()
     return float(said)
 
 
-@contextmanager
-def _relay(folder: Path, state: str, more: dict[str, str]) -> Iterator[str]:
+def _relay(folder: Path, state: str, more: dict[str, str]) -> AbstractContextManager[str]:
     settings = folder / f"{state.partition(':')[0]}.yaml"
     settings.write_text(_SETTINGS.format(state=state))
+    return relay_server(settings, more)
+
+
+def relay_server(settings: Path, more: dict[str, str]) -> AbstractContextManager[str]:
+    """The address of `relay_webhook` with these settings; `more` is its environment's."""
     own = {"ROWFERRY_CONFIG": str(settings), "BENCH_SECRET": SECRET, **more}
-    with _server("relay_webhook", ROOT / "functions" / "relay_webhook" / "gcp.py", own) as url:
-        yield url
+    return _server("relay_webhook", ROOT / "functions" / "relay_webhook" / "gcp.py", own)
+
+
+def bare_server(folder: Path) -> AbstractContextManager[str]:
+    """The address of a function that does nothing."""
+    source = folder / "bare.py"
+    source.write_text(_BARE)
+    return _server("bare", source, {})
 
 
 @contextmanager
