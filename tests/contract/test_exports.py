@@ -189,7 +189,7 @@ def test_every_type_leaves_alike_by_either_way(cloud: Cloud) -> None:
         )  # fmt: skip
         exporter = Exporter(app.state, cast("Exporting", app.warehouse))
         assert exporter.write(outline, [Stretch(0, plan, 1, 3)], lambda: float("inf")) == []
-        write_chunk(app.state, plan, 1, map(encode_row, run_rows(app.warehouse, outline, plan, 1, 3)))
+        write_chunk(app.state, plan, 1, map(encode_row, run_rows(app.warehouse, outline, 1, 3)))
         exported, through = chunks(app)
         assert [row.op for row in exported] == ["upsert", "upsert", "remove"]
         assert repr(exported) == repr(through)  # repr: NaN is not itself

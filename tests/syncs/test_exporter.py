@@ -126,6 +126,15 @@ def test_the_same_chunks_leave_by_either_way(shop: Shop, wanted: dict[str, list[
         assert (manifest.chunks, manifest.to_send, app.staged()) == (4, ROWS + LEFT, [])
 
 
+def test_a_plan_says_that_the_warehouse_would_write(shop: Shop) -> None:
+    """How many chunks, without a job; a run that goes through the function says nothing of it."""
+    with ExportingApp(shop) as app:
+        assert "BigQuery would write the run's 4 chunks by itself" in Machine(app).plan("customers").notes
+        assert app.engine.jobs == {}
+    with App(read_settings(shop.config, environment=ENVIRONMENT), base=shop.folder, environment=ENVIRONMENT) as app_of_few:
+        assert not any("by itself" in note for note in Machine(app_of_few).plan("customers").notes)
+
+
 def test_an_exported_run_is_delivered_and_closed(shop: Shop, twin: BrazeTwin) -> None:
     """From the warehouse's own files to the vendor and the balance; removals go by their own action."""
     twin.log.clear()

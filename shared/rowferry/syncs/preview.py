@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from rowferry.delivery.batch import batches
+from rowferry.delivery.chunk import Row
 from rowferry.delivery.deliver import FieldsOf
+from rowferry.delivery.plan import Plan
 from rowferry.destinations.port import Destination
 from rowferry.errors import RowRejected
 from rowferry.syncs.counts import Counts, known_rows
 from rowferry.syncs.guards import refusal
 from rowferry.syncs.outline import Outline
-from rowferry.syncs.start import make_run_table, run_rows
-from rowferry.syncs.stretches import Stretch, cut
+from rowferry.syncs.start import make_run_table, read_stretches
+from rowferry.syncs.stretches import cut, is_exported
 from rowferry.warehouse.port import Warehouse
 
 _SAMPLES = 5
@@ -62,8 +65,9 @@ def preview(warehouse: Warehouse, destination: Destination[Any], settings: Any, 
 
 def _preview(warehouse: Warehouse, destination: Destination[Any], settings: Any, outline: Outline, counts: Counts, known: int) -> Preview:
     found = _Rehearsal()
-    for stretch in cut(outline, counts):
-        found.rehearse(warehouse, destination, settings, outline, stretch)
+    with closing(read_stretches(warehouse, outline, cut(outline, counts))) as stretches:
+        for stretch, rows in stretches:
+            found.rehearse(destination, settings, outline, stretch.plan, rows)
     return Preview(
         sync=outline.plan.sync,
         creates=counts.creates,
@@ -96,14 +100,14 @@ class _Rehearsal:
         self.requests: Counter[str] = Counter()
         self.samples: list[dict[str, Any]] = []
 
-    def rehearse(self, warehouse: Warehouse, destination: Destination[Any], settings: Any, outline: Outline, stretch: Stretch) -> None:
-        plan = stretch.plan
+    def rehearse(self, destination: Destination[Any], settings: Any, outline: Outline, plan: Plan, rows: Iterator[Row]) -> None:
+        """Take in the rows of a chunk."""
         action = destination.actions[plan.action]
         to_fields, limits = FieldsOf(plan, action, settings), action.limits(settings)
         identifiers = {name.name for name, is_one in zip(plan.fields, outline.is_identifier, strict=True) if is_one} | {plan.idempotency}
 
         def payloads() -> Iterator[tuple[int, bytes]]:
-            for index, row in enumerate(run_rows(warehouse, outline, plan, stretch.first, stretch.last)):
+            for index, row in enumerate(rows):
                 try:
                     fields = to_fields.fields(row)
                     payload = action.to_payload(fields, settings)
@@ -133,6 +137,8 @@ def _notes(settings: Any, outline: Outline, counts: Counts, known: int, found: _
     if settings.price_per_data_point is not None:
         cost = found.attributes * settings.price_per_data_point
         yield f"about {cost:,.2f} for {found.attributes:,} data points, by your price_per_data_point"
+    if is_exported(outline, counts):
+        yield f"BigQuery would write the run's {sum(1 for _ in cut(outline, counts)):,} chunks by itself"
     reason = refusal(outline.guards, counts, known)
     if reason is not None:
         yield f"the run would be refused: {reason}"

@@ -11,7 +11,7 @@ alone is written over once, when it is known how large the run is: with the lane
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,7 +21,6 @@ from typing import Any
 
 from rowferry.clock import Clock
 from rowferry.delivery.chunk import ChunkName, Row, encode_row, write_chunk
-from rowferry.delivery.plan import Plan
 from rowferry.delivery.runs import SHOWN_REJECTIONS, Head, Manifest, Run
 from rowferry.errors import OutOfTime, SourceError, UsageError
 from rowferry.stores.port import Store
@@ -154,22 +153,16 @@ class Starter:
     def _write_chunks(self, outline: Outline, counts: Counts, left_seconds: Callable[[], float]) -> int:
         """Write the chunks that are not there yet; how many there are together."""
         stretches = list(cut(outline, counts))
-        written = {found.key for found in self.store.list(ChunkName.prefix(outline.plan))}
+        written = {listed.key for listed in self.store.list(ChunkName.prefix(outline.plan))}
         missing = [stretch for stretch in stretches if stretch.key not in written]
         if missing and self.exporter is not None and is_exported(outline, counts):
             missing = self.exporter.write(outline, missing, left_seconds)
-        for together in neighbours(missing):
-            self._write_through(outline, together, left_seconds)
-        return len(stretches)
-
-    def _write_through(self, outline: Outline, together: list[Stretch], left_seconds: Callable[[], float]) -> None:
-        """Read the rows of these neighbours, in one go, and write their chunks."""
-        first, last = together[0], together[-1]
-        with closing(run_rows(self.warehouse, outline, first.plan, first.first, last.last)) as rows:
-            for stretch in together:
+        with closing(read_stretches(self.warehouse, outline, missing)) as found:
+            for stretch, rows in found:
                 if left_seconds() < _CHUNK_SECONDS:
                     raise OutOfTime(f"{stretch.plan.sync}: {stretch.number} chunks are written; the next call goes on behind them")
-                write_chunk(self.store, stretch.plan, stretch.number, map(encode_row, islice(rows, stretch.rows)))
+                write_chunk(self.store, stretch.plan, stretch.number, map(encode_row, rows))
+        return len(stretches)
 
 
 def make_run_table(warehouse: Warehouse, outline: Outline, *, expires_at: datetime) -> Counts:
@@ -192,9 +185,20 @@ def make_run_table(warehouse: Warehouse, outline: Outline, *, expires_at: dateti
     return read_counts(warehouse, outline.run_table)
 
 
-def run_rows(warehouse: Warehouse, outline: Outline, plan: Plan, first: int, last: int) -> Generator[Row, None, None]:
+def read_stretches(
+    warehouse: Warehouse, outline: Outline, stretches: Iterable[Stretch]
+) -> Generator[tuple[Stretch, Iterator[Row]], None, None]:
+    """Each stretch with its rows, all of which are to be taken before the next one is asked for. Those that follow
+    each other are read in one go."""
+    for together in neighbours(stretches):
+        with closing(run_rows(warehouse, outline, together[0].first, together[-1].last)) as rows:
+            for stretch in together:
+                yield stretch, islice(rows, stretch.rows)
+
+
+def run_rows(warehouse: Warehouse, outline: Outline, first: int, last: int) -> Generator[Row, None, None]:
     """Rows of a run table by position, as they stand in a chunk."""
-    columns = ["row_id", "row_key", "op", "mask", *(f"c_{index}" for index in range(len(plan.columns)))]
+    columns = ["row_id", "row_key", "op", "mask", *(f"c_{index}" for index in range(len(outline.plan.columns)))]
     for row_id, key, op, mask, *values in warehouse.snapshot_rows(outline.run_table, columns, first, last):
         yield Row(row_id, key, "remove" if op == "remove" else "upsert", mask, values)
 

@@ -54,10 +54,10 @@ def is_exported(outline: Outline, counts: Counts) -> bool:
 
 
 def neighbours(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
-    """Stretches that follow each other without a gap and under one plan, together."""
+    """Stretches that follow each other without a gap, together."""
     found: list[Stretch] = []
     for stretch in stretches:
-        if found and (stretch.number != found[-1].number + 1 or stretch.plan is not found[-1].plan):
+        if found and stretch.number != found[-1].number + 1:
             yield found
             found = []
         found.append(stretch)
