@@ -1,0 +1,72 @@
+"""Webhooks' rows on one machine: what a crash leaves between their receipts and their dead letters is not lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from rowferry.app import App
+from rowferry.clock import ManualClock
+from rowferry.delivery.claim import LIFE_SECONDS
+from rowferry.machine import Machine
+from rowferry.settings.file import read_settings
+from rowferry.twins.braze import BrazeTwin
+from support.killing import DyingStore, Killed, Steps
+
+SETTINGS = """
+rowferry: 1
+warehouse: {{engine: duckdb, path: warehouse.duckdb}}
+state: ./state
+destinations: {{braze: {{vendor: braze, base_url: "{url}", api_key: "env:KEY", in_flight: 1}}}}
+"""
+ENVIRONMENT = {"KEY": "braze-key"}
+
+
+@pytest.fixture
+def twin() -> Iterator[BrazeTwin]:
+    with BrazeTwin(api_key="braze-key") as running:
+        yield running
+
+
+def app_in(folder: Path, twin: BrazeTwin, clock: ManualClock) -> App:
+    """The app, as after a restart."""
+    folder.mkdir(exist_ok=True)
+    (folder / "rowferry.yaml").write_text(SETTINGS.format(url=twin.url))
+    return App(read_settings(folder / "rowferry.yaml", ENVIRONMENT), base=folder, environment=ENVIRONMENT, clock=clock)
+
+
+def buried(app: App) -> list[tuple[str, str]]:
+    """Whose rows are dead letters, and why."""
+    found = app.warehouse.query("SELECT row_key, code FROM rowferry.dead_letters ORDER BY row_key")
+    return [(row["row_key"], row["code"]) for row in found]
+
+
+@pytest.mark.parametrize("hooks", [1, 2], ids=["alone", "gathered"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_dead_letters_survive_a_kill_at_any_write(tmp_path: Path, twin: BrazeTwin, hooks: int, *, after: bool) -> None:
+    """A row without an id is rejected; killed at each write of the store, the next round buries it, once."""
+    clock = ManualClock()
+    for at in count(1):
+        folder, steps = tmp_path / str(at), Steps(at, after=after)
+        with app_in(folder, twin, clock) as app:
+            app.outbox.relay(id="bad", source="webhook.shop", destination="braze", action="profile", rows=[{"tier": "gold"}])
+            for number in range(1, hooks):
+                app.outbox.relay(
+                    id=str(number), source="webhook.shop", destination="braze", action="profile", rows=[{"external_id": f"u{number}"}]
+                )
+            app.state = DyingStore(app.state, steps)
+            try:
+                Machine(app).deliver_relayed()
+                break
+            except Killed:
+                app.release()
+        clock.sleep(LIFE_SECONDS + 1)
+        with app_in(folder, twin, clock) as app:
+            Machine(app).deliver_relayed()
+            Machine(app).deliver_relayed()
+            assert buried(app) == [("bad#0", "missing_identifier")]
+            assert [found.key for found in app.state.list("outbox/")] == []
+    assert at > 4
