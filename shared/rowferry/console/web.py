@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,8 +12,18 @@ from rowferry.console import page
 from rowferry.errors import UsageError
 from rowferry.machine import Machine
 from rowferry.webhooks.port import Answer, Call
+from rowferry.webhooks.relay import answer
 
 _MOST_BODY_BYTES = 8 * 1024 * 1024  # a body beyond every hook's own limit is not even read
+_MOST_LINE_BYTES = 1024
+
+
+class _BadBody(Exception):
+    """The body can't be read; what the caller is told."""
+
+    def __init__(self, status: int, word: str) -> None:
+        self.status, self.word = status, word
+        super().__init__(word)
 
 
 @contextmanager
@@ -57,17 +68,41 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Answer(found.status, found.body, found.headers))
 
     def do_POST(self) -> None:
-        length = self.headers.get("content-length", "0")
-        size = int(length) if length.isdigit() else _MOST_BODY_BYTES + 1
-        if size > _MOST_BODY_BYTES:
-            self.close_connection = True
-            self._send(Answer(413, b'{"status":"too large"}', {"content-type": "application/json"}))
+        try:
+            body = self._read_chunks() if "transfer-encoding" in self.headers else self._read(self.headers.get("content-length", "0"), 10)
+        except _BadBody as error:
+            self.close_connection = True  # where the next request would start is not known
+            self._send(answer(error.status, error.word))
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        call = Call(self.command, self.path, headers, self.rfile.read(size), self.client_address[0])
+        call = Call(self.command, self.path, headers, body, self.client_address[0])
         self._send(self.server.machine.app.relay.answer(call))
 
-    do_PUT = do_PATCH = do_DELETE = do_HEAD = do_POST
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """Any other method, of which there may be as many as words, is the relay's to refuse."""
+        if name.startswith("do_"):
+            return self.do_POST
+        raise AttributeError(name)
+
+    def _read(self, size: str, base: int, before: int = 0) -> bytes:
+        """So many bytes of the body, after those read before. Raises `_BadBody`."""
+        if not re.fullmatch(r"[0-9A-Fa-f]{1,16}" if base == 16 else r"[0-9]{1,16}", size):
+            raise _BadBody(400, "malformed")
+        if before + int(size, base) > _MOST_BODY_BYTES:
+            raise _BadBody(413, "too large")
+        return self.rfile.read(int(size, base))
+
+    def _read_chunks(self) -> bytes:
+        """A body whose sender did not know its length (RFC 9112, 7.1). Raises `_BadBody`."""
+        if self.headers["transfer-encoding"].strip().lower() != "chunked" or "content-length" in self.headers:
+            raise _BadBody(400, "malformed")
+        body = b""
+        while chunk := self._read(self.rfile.readline(_MOST_LINE_BYTES).partition(b";")[0].strip().decode("latin-1"), 16, len(body)):
+            body += chunk
+            self.rfile.readline(_MOST_LINE_BYTES)
+        while self.rfile.readline(_MOST_LINE_BYTES).strip():
+            pass  # trailers, which say nothing that we want
+        return body
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)

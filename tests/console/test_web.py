@@ -1,0 +1,114 @@
+"""The server of one machine at the wire: methods nobody knows, bodies in chunks, lengths that lie, and no 5xx for any of it."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rowferry.app import App
+from rowferry.console.web import listen
+from rowferry.machine import Machine
+from rowferry.settings.file import read_settings
+from support.senders import SECRET, call
+
+SETTINGS = """
+rowferry: 1
+warehouse: {engine: duckdb, path: warehouse.duckdb}
+state: ./state
+destinations: {ops: {vendor: slack, webhook_url: "env:SLACK"}}
+webhooks: {shop: {verify: {scheme: github, secret: "env:SECRET"}, routes: [{notify: {to: ops, text: "{{ word }}"}}]}}
+"""
+Ask = Callable[[bytes], tuple[int, bytes]]
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+    """Send bytes over a connection of their own; the status and the body of the first answer."""
+    folder = tmp_path_factory.mktemp("web")
+    (folder / "rowferry.yaml").write_text(SETTINGS)
+    environment = {"SECRET": SECRET, "SLACK": "https://hooks.slack.com/services/T/B/x"}
+    with App(read_settings(Path(folder), environment), base=folder, environment=environment) as app, listen(Machine(app), 0) as address:
+        port = int(address.rpartition(":")[2])
+
+        def send(request: bytes) -> tuple[int, bytes]:
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+                connection.sendall(request)
+                connection.shutdown(socket.SHUT_WR)
+                answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+            found = re.match(rb"HTTP/1\.1 (\d{3}) ", answer)
+            return (int(found[1]) if found else 0), answer.partition(b"\r\n\r\n")[2]
+
+        yield send
+
+
+def _head(method: str = "POST", path: str = "/hooks/shop", **headers: str) -> bytes:
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        "host: x",
+        "connection: close",
+        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _signed(word: str) -> tuple[bytes, dict[str, str]]:
+    found = call("github", "shop", {"word": word}, datetime.now(UTC), **{"x-github-delivery": word})
+    return found.body, dict(found.headers)
+
+
+def test_a_body_in_chunks(ask: Ask) -> None:
+    """A sender that does not know the length beforehand is verified over the bytes it meant, chunk by chunk."""
+    body, headers = _signed("chunked")
+    first, rest = body[:5], body[5:]
+    chunks = b"%x;name=value\r\n%b\r\n%X\r\n%b\r\n0\r\ntrailer: x\r\n\r\n" % (len(first), first, len(rest), rest)
+    assert ask(_head(transfer_encoding="chunked", **headers) + chunks) == (200, b'{"status":"accepted"}')
+    assert ask(_head(content_length=str(len(body)), **headers) + body) == (200, b'{"status":"repeated"}')
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PATCH", "BREW", "GET", "PUT"])
+def test_any_other_method_is_not_allowed(ask: Ask, method: str) -> None:
+    """At a hook that is there; at one that is not, it is not found as everything else."""
+    assert ask(_head(method)) == (405, b'{"status":"only POST"}')
+    assert ask(_head(method, "/hooks/nosuch")) == (404, b'{"status":"not found"}')
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"content_length": "²"}, b"", 400), ({"content_length": "-1"}, b"", 400), ({"content_length": "9" * 16}, b"", 413),
+        ({"content_length": "2", "transfer_encoding": "chunked"}, b"2\r\n{}\r\n0\r\n\r\n", 400), ({"transfer_encoding": "gzip"}, b"", 400),
+        ({"transfer_encoding": "chunked"}, b"zz\r\n", 400), ({"transfer_encoding": "chunked"}, b"7fffffff\r\n", 413),
+        ({"transfer_encoding": "chunked"}, b"7a0000\r\n" + b"x" * 0x7A0000 + b"\r\n7a0000\r\n", 413),
+        ({"content_length": "50"}, b"{}", 401), ({"transfer_encoding": "chunked"}, b"5\r\n{}", 400),
+    ],
+)  # fmt: skip
+def test_a_length_that_lies(ask: Ask, headers: dict[str, str], body: bytes, status: int) -> None:
+    """Refused without reading on, and the connection ends: what follows may be anything."""
+    assert ask(_head(**headers) + body)[0] == status
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    method=st.sampled_from(["POST", "GET", "OPTIONS"]) | st.from_regex(r"[A-Z]{1,8}", fullmatch=True),
+    path=st.sampled_from(["/hooks/shop", "/hooks/", "/hooks//shop", "/hooks/shop/"]) | st.from_regex(r"/hooks/[!-~]{0,20}", fullmatch=True),
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from(["content-type", "content-length", "transfer-encoding", "x-hub-signature-256", "expect", "content-encoding"]),
+            st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=20)
+            | st.sampled_from(["chunked", "0", "5", "sha256="]),
+        ),
+        max_size=4,
+    ),
+    body=st.binary(max_size=60),
+)
+def test_no_bytes_make_a_5xx(ask: Ask, method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> None:
+    """Whatever comes: an answer that is meant, or none where the caller hung up half way."""
+    lines = [f"{method} {path} HTTP/1.1", "connection: close", *(f"{name}: {value}" for name, value in headers), "", ""]
+    assert ask("\r\n".join(lines).encode("latin-1") + body)[0] < 500
