@@ -11,7 +11,7 @@ from google.auth.exceptions import RefreshError
 
 from rowferry.clock import ManualClock
 from rowferry.errors import CredentialsError, TryLater
-from rowferry.stores.gcs import GcsStore
+from rowferry.stores.gcs import GcsStore, open_gcs
 from rowferry.twins.server import Fault
 from rowferry.wire import Response
 from support.gcs import GcsServer
@@ -71,3 +71,31 @@ def test_failed_sign_in(gcs: GcsServer, monkeypatch: pytest.MonkeyPatch, passing
     monkeypatch.setattr(client._http, "request", refuse)
     with pytest.raises(kind, match="gs://b"):
         GcsStore(client, "b", clock=ManualClock()).read("a")
+
+
+PROXY = "http://proxy.example:3128"
+
+
+@pytest.fixture
+def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.mark.usefixtures("nothing_said")
+def test_proxy_and_certificates_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A company's proxy and its own certificates count, without a look at the environment for each request."""
+    monkeypatch.setenv("HTTP_PROXY", PROXY)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/company.pem")
+    session = open_gcs("b", endpoint="http://gcs.example")._client._http
+    assert (session.proxies["http"], session.verify, session.trust_env) == (PROXY, "/etc/ssl/company.pem", False)
+
+
+@pytest.mark.usefixtures("nothing_said")
+def test_a_host_without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_PROXY is heeded, and certificates are checked unless somebody says otherwise."""
+    monkeypatch.setenv("HTTP_PROXY", PROXY)
+    monkeypatch.setenv("NO_PROXY", "gcs.example")
+    session = open_gcs("b", endpoint="http://gcs.example")._client._http
+    assert (dict(session.proxies), session.verify) == ({}, True)
