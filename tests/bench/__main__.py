@@ -1,6 +1,6 @@
 """`make bench`: what Rowferry does in a second, always against something else in the same run.
 
-    python -m bench [NAME…]     names: delivery, whole, memory, loads, diff, imports, webhooks, burst; all of them unless given
+    python -m bench [NAME…]     names: delivery, whole, memory, loads, diff, rivals, imports, webhooks, burst; all of them unless given
 
 Prints a table and keeps it in build/bench.json.
 """
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from bench.measure import HEAD, Result, say
 from bench.vendor import ROOT
 
-NAMES = ("delivery", "whole", "memory", "loads", "diff", "imports", "webhooks", "burst")
+NAMES = ("delivery", "whole", "memory", "loads", "diff", "rivals", "imports", "webhooks", "burst")
 KEPT = ROOT / "build" / "bench.json"
 
 

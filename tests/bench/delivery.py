@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.measure import Result, alternating
 from bench.people import write_csv
-from bench.sending import BATCH_ROWS, Delivery, Prebuilt, plain_sender
+from bench.sending import BATCH_ROWS, Delivery, Prebuilt, braze_settings, plain_sender
 from bench.vendor import braze
 
 ROWS = 100_000
@@ -24,9 +24,9 @@ def results() -> Iterator[Result]:
         file = write_csv(Path(folder) / "users.csv", ROWS)
         found = alternating(
             {
-                "ours": Delivery(url, ROWS, IN_FLIGHT).rows_per_second,
+                "ours": Delivery(braze_settings(url, IN_FLIGHT), ROWS).rows_per_second,
                 "plain": lambda: plain_sender(url, file),
-                "most": Delivery(url, ROWS, MOST_IN_FLIGHT).rows_per_second,
+                "most": Delivery(braze_settings(url, MOST_IN_FLIGHT), ROWS).rows_per_second,
                 "prebuilt": Prebuilt(url, ROWS, IN_FLIGHT).rows_per_second,
             }
         )
@@ -44,7 +44,7 @@ def _share(seconds: float, rows: int, wanted: str) -> Iterator[Result]:
     with braze(seconds) as url:
         found = alternating(
             {
-                "ours": Delivery(url, rows, IN_FLIGHT).rows_per_second,
+                "ours": Delivery(braze_settings(url, IN_FLIGHT), rows).rows_per_second,
                 "prebuilt": Prebuilt(url, rows, IN_FLIGHT).rows_per_second,
             }
         )

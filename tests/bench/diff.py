@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from bench.measure import Result, alternating, timed
-from bench.shop import Shop
+from bench.shop import Shop, to_braze
 from rowferry.app import App
 from rowferry.settings.file import read_settings
 from rowferry.syncs import start, tables
@@ -43,7 +43,7 @@ def results() -> Iterator[Result]:
     """The run's table against a join with the old rows, column by column."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        Shop(folder, "http://127.0.0.1:9", 20)
+        Shop(folder, to_braze("http://127.0.0.1:9", 20))
         with App(read_settings(folder)) as app:
             _execute(folder, _OLD, "CREATE TABLE crm.users AS FROM crm.old")
             _remember(app)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
-import subprocess
 import sys
 import tempfile
 from collections import deque
@@ -17,9 +15,9 @@ import duckdb
 import fastavro
 import yaml
 
-from bench.measure import Result, alternating, say, timed
+from bench.installed import dlt_python, seconds_of
+from bench.measure import Result, alternating, timed
 from bench.shop import run_seconds
-from bench.vendor import ROOT
 
 ROWS = 1_000_000
 DLT_ROWS = 50_000  # a rate needs no million, which would take it many minutes and gigabytes
@@ -42,13 +40,12 @@ _AVRO = {
         {"name": "vip", "type": "boolean"},
     ],
 }
-_DLT = ROOT / "build" / "dlt"
 _WITH_DLT = Path(__file__).with_name("with_dlt.py")
 
 
 def results() -> Iterator[Result]:
     """Types, ledger, checks and all: the command as a person types it."""
-    python = _dlt_python()
+    python = dlt_python()
     with tempfile.TemporaryDirectory() as folder:
         for form in FORMATS:
             file, short = _write(Path(folder) / f"events.{form}", ROWS), _write(Path(folder) / f"short.{form}", DLT_ROWS)
@@ -102,22 +99,4 @@ def _read_per_second(file: Path) -> float:
 
 
 def _with_dlt_per_second(python: Path, file: Path) -> float:
-    done = subprocess.run([str(python), str(_WITH_DLT), str(file)], check=True, capture_output=True)
-    return DLT_ROWS / float(json.loads(done.stdout.splitlines()[-1]))
-
-
-def _dlt_python() -> Path | None:
-    """The interpreter of a place of dlt's own, made once; None where it can't be had."""
-    python = _DLT / "bin" / "python"
-    uv = [sys.executable, "-m", "uv"]
-    try:
-        if not python.exists():
-            say("… installing dlt into build/dlt")
-            subprocess.run([*uv, "venv", "-q", "--python", sys.executable, str(_DLT)], check=True, capture_output=True)
-        if subprocess.run([str(python), "-c", "import dlt, duckdb, fastavro, pyarrow"], check=False, capture_output=True).returncode != 0:
-            wanted = ["dlt[duckdb]", "fastavro", "pyarrow"]
-            subprocess.run([*uv, "pip", "install", "-q", "--python", str(python), *wanted], check=True, capture_output=True, timeout=600)
-    except (OSError, subprocess.SubprocessError) as error:
-        say(f"without dlt, which can't be installed here: {str(error)[:200]}")
-        return None
-    return python
+    return DLT_ROWS / seconds_of(python, _WITH_DLT, str(file))

@@ -16,14 +16,14 @@ _SEND = """
 import json, resource, sys, tempfile
 from pathlib import Path
 from bench.people import write_chunks
-from bench.sending import deliver_all
+from bench.sending import braze_settings, deliver_all
 from rowferry.stores.folder import FolderStore
 
 url, rows, in_flight = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 with tempfile.TemporaryDirectory() as folder:
     store = FolderStore(Path(folder))
     keys = write_chunks(store, rows)
-    deliver_all(store, keys, url, in_flight)
+    deliver_all(store, keys, braze_settings(url, in_flight))
 print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 """
 

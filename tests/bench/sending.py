@@ -15,14 +15,14 @@ from typing import Any
 import requests
 
 from bench.people import COLUMNS, users, write_chunks
+from rowferry import destinations
 from rowferry.clock import SystemClock
 from rowferry.delivery.account import Account
 from rowferry.delivery.deliver import deliver_chunk
-from rowferry.delivery.pace import Pacer
-from rowferry.destinations.braze import DESTINATION, BrazeSettings
+from rowferry.destinations._braze_settings import BrazeSettings
 from rowferry.http import HttpClient
 from rowferry.owner import Owner
-from rowferry.settings.base import Secret
+from rowferry.settings.base import DestinationSettings, Secret
 from rowferry.stores.folder import FolderStore
 from rowferry.wire import Request
 
@@ -32,10 +32,10 @@ _KEY = "a-made-up-key"
 
 
 class Delivery:
-    """Our engine over chunks that lie in an outbox, as a worker in the cloud finds them."""
+    """Our engine over chunks that lie in an outbox, as a worker in the cloud finds them. `settings` are the vendor's, resolved."""
 
-    def __init__(self, url: str, rows: int, in_flight: int) -> None:
-        self._url, self._rows, self._in_flight = url, rows, in_flight
+    def __init__(self, settings: DestinationSettings, rows: int) -> None:
+        self._settings, self._rows = settings, rows
 
     def rows_per_second(self) -> float:
         """Deliver all of it to its receipts, in a folder of its own."""
@@ -43,24 +43,22 @@ class Delivery:
             store = FolderStore(Path(folder))
             keys = write_chunks(store, self._rows)
             started_at = time.perf_counter()
-            deliver_all(store, keys, self._url, self._in_flight)
+            deliver_all(store, keys, self._settings)
             return self._rows / (time.perf_counter() - started_at)
 
 
-def deliver_all(store: FolderStore, keys: Iterable[str], url: str, in_flight: int) -> None:
+def deliver_all(store: FolderStore, keys: Iterable[str], settings: DestinationSettings) -> None:
     """Bring chunks to their receipts, one after the other, as one worker does."""
-    account = account_of(url, in_flight)
+    account = Account.of(settings.vendor, destinations.find(settings.vendor), settings, lambda: store, SystemClock())
     for key in keys:
         found = deliver_chunk(key, store=store, account_of=lambda _name: account, clock=SystemClock(), owner=Owner.anonymous())
         assert found.status == "settled", found
     account.client.close()
 
 
-def account_of(url: str, in_flight: int) -> Account:
-    """An account with the pace that Braze's own rate allows."""
-    settings = BrazeSettings(vendor="braze", base_url=url, api_key=Secret("env:BENCH_KEY", _KEY), in_flight=in_flight)
-    pace = DESTINATION.pace(settings)
-    return Account("braze", DESTINATION, settings, HttpClient(in_flight), Pacer(pace.per_second, SystemClock()), in_flight)
+def braze_settings(url: str, in_flight: int) -> BrazeSettings:
+    """Braze's, with the pace that its own rate allows."""
+    return BrazeSettings(vendor="braze", base_url=url, api_key=Secret("env:BENCH_KEY", _KEY), in_flight=in_flight)
 
 
 def plain_sender(url: str, file: Path) -> float:

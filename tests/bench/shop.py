@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -16,24 +17,29 @@ from bench.vendor import ENVIRONMENT
 FEED = {"path": "crm/", "table": "crm.users", "columns": COLUMNS, "write": "merge", "key": "external_id"}
 
 
-class Shop:
-    """The folder. `url` is the vendor's."""
+def to_braze(url: str, in_flight: int) -> dict[str, Any]:
+    """Braze's settings, at its stand-in's address."""
+    return {"vendor": "braze", "base_url": url, "api_key": "env:BENCH_KEY", "in_flight": in_flight}
 
-    def __init__(self, folder: Path, url: str, in_flight: int) -> None:
+
+class Shop:
+    """The folder. `destination` are the settings of the vendor that the users go to."""
+
+    def __init__(self, folder: Path, destination: Mapping[str, Any]) -> None:
         self.folder = folder
         settings = {
             "rowferry": 1,
             "warehouse": {"engine": "duckdb", "path": "warehouse.duckdb"},
             "state": "state",
             "exports": "exports",
-            "destinations": {"braze": {"vendor": "braze", "base_url": url, "api_key": "env:BENCH_KEY", "in_flight": in_flight}},
+            "destinations": {"vendor": dict(destination)},
             "feeds": {"users": FEED},
             "syncs": {
                 "users": {
                     "model": {"table": "crm.users"},
                     "key": "external_id",
                     "send": "changed",
-                    "to": "braze",
+                    "to": "vendor",
                     "map": {name: name for name in COLUMNS},
                 }
             },

@@ -1,4 +1,4 @@
-"""Braze's stand-in in a process of its own, so that its CPU is not ours."""
+"""A vendor's stand-in in a process of its own, so that its CPU is not ours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,9 +15,9 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'shared'}{os.pathsep}{ROOT 
 
 
 @contextmanager
-def braze(latency_seconds: float) -> Iterator[str]:
+def stand_in(vendor: str, latency_seconds: float) -> Iterator[str]:
     """The address of a stand-in that takes so long to answer."""
-    command = [sys.executable, "-m", "rowferry.twins", "braze", "--latency", str(latency_seconds)]
+    command = [sys.executable, "-m", "rowferry.twins", vendor, "--latency", str(latency_seconds)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     try:
         assert process.stdout is not None
@@ -27,3 +27,8 @@ def braze(latency_seconds: float) -> Iterator[str]:
     finally:
         process.terminate()
         process.communicate()
+
+
+def braze(latency_seconds: float) -> AbstractContextManager[str]:
+    """Braze's."""
+    return stand_in("braze", latency_seconds)

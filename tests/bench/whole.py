@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.delivery import MOST_IN_FLIGHT, ROWS, SECONDS
 from bench.measure import Result, alternating
 from bench.people import write_csv
-from bench.shop import Shop, run_seconds
+from bench.shop import Shop, run_seconds, to_braze
 from bench.vendor import braze
 
 _PLAIN = "import sys; from pathlib import Path; from bench.sending import plain_sender; plain_sender(sys.argv[1], Path(sys.argv[2]))"
@@ -24,7 +24,7 @@ def results() -> Iterator[Result]:
 
         def ours() -> float:
             with tempfile.TemporaryDirectory() as place:
-                shop = Shop(Path(place), url, MOST_IN_FLIGHT)
+                shop = Shop(Path(place), to_braze(url, MOST_IN_FLIGHT))
                 packed = write_csv(shop.exports / "users.csv.gz", ROWS)
                 found["load"] = shop.seconds("load", str(packed))
                 found["sync"] = shop.seconds("sync", "users")
