@@ -78,7 +78,8 @@ def export(store: FolderStore, plan: Plan, rows: Sequence[dict[str, Any]], *, sa
 @pytest.mark.parametrize(("kind", "expression", "value"), VALUES, ids=lambda given: str(given)[:40])
 def test_a_value_is_the_same_by_either_way(store: FolderStore, kind: str, expression: str, value: Any) -> None:
     """What Google's engine makes of a value in the statement, written as EXPORT DATA writes it, is what a chunk of ours holds."""
-    cell = {"json": f"TO_JSON_STRING({expression})", "text": f"CAST({expression} AS STRING)"}.get(form_of(kind))
+    forms = {"json": f"TO_JSON_STRING({expression})", "text": f"CAST({expression} AS STRING)", "base64": f"TO_BASE64({expression})"}
+    cell = forms.get(form_of(kind))
     plan = plan_of([("key", "STRING"), ("value", kind)])
     key = export(store, plan, [_object("k", Oracle().value(cell) if cell else value)])
     write_chunk(store, plan, 1, [encode_row(Row("row-1", "k", "upsert", "11", ["k", value]))])

@@ -7,14 +7,11 @@ BigQuery's affair and nothing to rely on, so tests choose that too: `shards`.
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
-import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
 from typing import Any
 
 from rowferry.errors import TryLater
@@ -88,12 +85,4 @@ def _shown(value: Any) -> Any:
         return value
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return f"{value.replace(tzinfo=None).isoformat(sep=' ')} UTC"
-    if isinstance(value, date | time):
-        return value.isoformat()
     raise AssertionError(f"a {type(value).__name__} was to be exported as it is: write it as text in the statement")

@@ -1,8 +1,8 @@
 """Rows that a warehouse has written into a bucket by itself: an object a line, NULLs left out.
 
-What an export makes of a type is not documented for all of them, so the statement behind it writes those as
-text, in encodings that are: NUMERIC by CAST, JSON, ARRAY and STRUCT by TO_JSON_STRING
-(cloud.google.com/bigquery/docs/reference/standard-sql/json_functions#json_encodings, read 2026-11).
+What an export makes of a type is documented for some alone (INT64 becomes text; exporting-data), so the statement
+behind it writes all but the plainest as text, by functions whose results are: CAST, TO_BASE64 and, for what has
+parts, TO_JSON_STRING (cloud.google.com/bigquery/docs/reference/standard-sql/json_functions#json_encodings, 2026-11).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import orjson
 from rowferry.mapping import values
 
 FOLDER = "exported/"  # in the state store; nothing is delivered from it
-Form = Literal["plain", "text", "json"]
+Form = Literal["plain", "text", "base64", "json"]
 _FORMS: dict[str, Form] = {
-    "NUMERIC": "text",
-    "BIGNUMERIC": "text",
+    **dict.fromkeys(("FLOAT64", "NUMERIC", "BIGNUMERIC", "DATE", "TIME", "DATETIME", "TIMESTAMP"), "text"),
+    "BYTES": "base64",
     **dict.fromkeys(("JSON", "ARRAY", "STRUCT"), "json"),
 }
 
 
 def form_of(column_type: str) -> Form:
-    """How a column of this BigQuery type leaves in an export: as it is, by CAST to text, or as JSON text."""
+    """How a column of this BigQuery type leaves in an export: as it is, by CAST to text, by TO_BASE64, or as JSON text."""
     return _FORMS.get(_base(column_type), "plain")
 
 

@@ -1,4 +1,4 @@
-"""The port every store fills: read, stream, list, create-only, compare-and-swap, delete.
+"""The port every store fills: read, stream, list, create-only, compare-and-swap, join, delete.
 
 Two conditions carry the whole promise, and every adapter must have them for real:
 `create` succeeds for exactly one of any number of writers, and `replace` only when nobody

@@ -8,6 +8,8 @@ SELECT
   {% for form in forms %}
   {% if form == 'json' %}
   TO_JSON_STRING(c_{{ loop.index0 | number }}) AS c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
+  {% elif form == 'base64' %}
+  TO_BASE64(c_{{ loop.index0 | number }}) AS c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
   {% elif form == 'text' %}
   CAST(c_{{ loop.index0 | number }} AS STRING) AS c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
   {% else %}
