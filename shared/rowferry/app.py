@@ -115,31 +115,10 @@ class App(Parts):
 
     def deliver_announced(self, key: str, left_seconds: Callable[[], float] = forever) -> Delivery:
         """Deliver a chunk that an event tells of, where all lanes share a worker: what waits in better ones passes it,
-        before it and on its way. One for which nothing can be done in hours is left to the sweep."""
-        from rowferry.delivery import rest
-        from rowferry.delivery.chunk import ChunkName
-        from rowferry.delivery.lanes import Lookout
+        before it and on its way; see `delivery.dispatch`."""
+        from rowferry.delivery.dispatch import Dispatch
 
-        lookout = Lookout(self.state, ChunkName.of(key), self.owner, self.clock)
-        while True:
-            for better in lookout.hand_out():
-                lookout.take_back(self._let_pass(better, left_seconds))
-            found = self._deliver_with_others(key, left_seconds, lookout.sees)
-            if found.status == "open" and lookout.has_seen:
-                continue
-            if rest.is_wanted(found.wait_seconds):
-                rest.begin(self.state, ChunkName.of(key).destination, self.clock.now(), found.wait_seconds or 0)
-            return found
-
-    def _deliver_with_others(self, key: str, left_seconds: Callable[[], float], makes_way: Callable[[], bool]) -> Delivery:
-        """Deliver the chunk; with a webhook's, those that wait behind it."""
-        from rowferry.delivery.chunk import ChunkName
-        from rowferry.delivery.gather import MOST
-        from rowferry.delivery.outbox import URGENT, with_others
-
-        if ChunkName.of(key).lane == URGENT:
-            return self.deliver_gathered(with_others(self.state, key, MOST), left_seconds)[key]
-        return self.deliver_chunk(key, left_seconds, makes_way=makes_way)
+        return Dispatch(self.state, self.clock, self.owner, self.deliver_chunk, self.deliver_gathered).run(key, left_seconds)
 
     def deliver_gathered(self, keys: Sequence[str], left_seconds: Callable[[], float] = forever) -> dict[str, Delivery]:
         """Bring small chunks of one destination to their receipts together; see `delivery.gather`. One alone goes as any."""
@@ -155,24 +134,6 @@ class App(Parts):
             if (told := next((got for got in found.values() if got.status == status), None)) is not None:
                 self._after_delivery(name, told)
         return found
-
-    def _let_pass(self, keys: Sequence[str], left_seconds: Callable[[], float]) -> list[str]:
-        """Deliver chunks that another one makes way for; those that still wait for others. Their own events take up
-        what becomes of them, good or bad."""
-        from rowferry.delivery.chunk import ChunkName
-        from rowferry.delivery.outbox import URGENT
-
-        try:
-            if ChunkName.of(keys[0]).lane == URGENT:
-                found = self.deliver_gathered(keys, left_seconds)
-            else:
-                found = {keys[0]: self.deliver_announced(keys[0], left_seconds)}
-        except RowferryError as error:
-            log.warning("%s can't be delivered now: %s", keys[0], error)
-            return []
-        for key, got in found.items():
-            log.info("%s passes: %s %s", key, got.status, got.reason)
-        return [key for key, got in found.items() if got.status == "held"]
 
     def _after_delivery(self, name: ChunkName, found: Delivery) -> None:
         """Tell of a vendor that refuses our key, and of one that takes rows again. A run that it refuses has failed;

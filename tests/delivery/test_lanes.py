@@ -17,6 +17,7 @@ from rowferry.clock import ManualClock
 from rowferry.delivery import claim as claims
 from rowferry.delivery.chunk import OUTBOX, ChunkName
 from rowferry.delivery.deliver import Delivery
+from rowferry.delivery.dispatch import Dispatch
 from rowferry.delivery.lanes import LOOK_SECONDS, PASS_SECONDS
 from rowferry.errors import TryLater
 from rowferry.owner import Owner
@@ -290,7 +291,6 @@ def test_when_the_time_is_up_it_is_up_for_all_lanes(app: App, twin: BrazeTwin, c
 def test_killed_while_something_passes(app: App, twin: BrazeTwin, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was sent before is on record, the chunk is nobody's, and the next call sends the rest and nothing twice."""
     key = chunk(app, "backfill", 20)
-    original = app._let_pass
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -301,11 +301,10 @@ def test_killed_while_something_passes(app: App, twin: BrazeTwin, clock: ManualC
             hook(app, "a")
 
     at_each_request(twin, a_second_goes_by)
-    monkeypatch.setattr(app, "_let_pass", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Dispatch, "_let_pass", killed)
         app.deliver_announced(key)
     assert 0 < len(twin.log) < 20
-    monkeypatch.setattr(app, "_let_pass", original)
     assert app.deliver_announced(key).status == "settled"
     assert (sent(twin).count("backfill"), sent(twin).count("hook")) == (20, 1)
 

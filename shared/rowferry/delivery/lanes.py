@@ -100,7 +100,7 @@ class Lookout:
 
     def _sees_any(self) -> bool:
         try:
-            return any(True for lane in range(URGENT, self._name.lane) for _ in self._free(lane))
+            return any(next(self._free(lane), None) for lane in range(URGENT, self._name.lane))
         except TryLater as error:
             self._warn(error)
             return False
