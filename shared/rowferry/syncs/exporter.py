@@ -87,7 +87,7 @@ class Exporter:
             self.store.delete(found.key)
 
     def _export(self, outline: Outline, stretch: Stretch, folder: str, wait_seconds: float) -> list[Object]:
-        """The files with the stretch's rows."""
+        """The files with the stretch's rows. Raises `WarehouseError` when they are not what the warehouse says it wrote."""
         address = f"{self.store.uri(folder.rstrip('/'))}/"
         found: list[Object] = []
 
@@ -98,8 +98,8 @@ class Exporter:
         job = f"export/{stretch.plan.sync}/{stretch.plan.run}/{stretch.number}"
         export = self.warehouse.export(self._statement(outline, stretch), address, job=job, is_kept=is_whole, wait_seconds=wait_seconds)
         if not is_whole(export):
-            raise TryLater(
-                f"{export.folder}: {len(found)} files, where {export.files} with {export.rows} of {stretch.rows} rows were written"
+            raise WarehouseError(
+                f"{export.folder} holds {len(found)} files; it wrote {export.files}, with {export.rows} of {stretch.rows} rows"
             )
         return found
 
