@@ -11,7 +11,8 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from rowferry.destinations.amplitude import DESTINATION, AmplitudeSettings
+from rowferry.destinations._amplitude_settings import AmplitudeSettings
+from rowferry.destinations.amplitude import DESTINATION
 from rowferry.errors import RowRejected
 from rowferry.settings.base import Secret
 from rowferry.wire import Response

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs
 import orjson
 import pytest
 
-from rowferry.destinations.amplitude import DESTINATION, AmplitudeSettings
+from rowferry.destinations._amplitude_settings import AmplitudeSettings
+from rowferry.destinations.amplitude import DESTINATION
 from rowferry.destinations.port import DELIVERED, Again, Answer, Follow, Refused, Rejected, Settled, SlowDown, Split, TryAgain
 from rowferry.wire import Request, Response
 from support.vendors import amplitude

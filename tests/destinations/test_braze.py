@@ -13,7 +13,8 @@ import pytest
 from pydantic import ValidationError
 
 from rowferry.clock import ManualClock
-from rowferry.destinations.braze import DESTINATION, BrazeSettings
+from rowferry.destinations._braze_settings import BrazeSettings
+from rowferry.destinations.braze import DESTINATION
 from rowferry.destinations.port import (
     DELIVERED,
     Again,

@@ -10,7 +10,8 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from rowferry.destinations.clevertap import DESTINATION, CleverTapSettings
+from rowferry.destinations._clevertap_settings import CleverTapSettings
+from rowferry.destinations.clevertap import DESTINATION
 from rowferry.destinations.port import (
     DELIVERED,
     Again,

@@ -9,7 +9,8 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from rowferry.destinations.klaviyo import DESTINATION, KlaviyoSettings
+from rowferry.destinations._klaviyo_settings import KlaviyoSettings
+from rowferry.destinations.klaviyo import DESTINATION
 from rowferry.destinations.port import (
     DELIVERED,
     Answer,

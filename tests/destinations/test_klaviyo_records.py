@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from rowferry.destinations.klaviyo import DESTINATION, KlaviyoSettings
+from rowferry.destinations._klaviyo_settings import KlaviyoSettings
+from rowferry.destinations.klaviyo import DESTINATION
 from rowferry.destinations.port import Fields
 from rowferry.errors import RowRejected
 from rowferry.settings.base import Secret

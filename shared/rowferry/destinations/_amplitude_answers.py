@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote_plus
 
 import orjson
 
 from rowferry.destinations import answers
+from rowferry.destinations._amplitude_settings import AmplitudeSettings
 from rowferry.destinations.port import (
     DELIVERED,
     Again,
@@ -33,10 +34,7 @@ from rowferry.destinations.port import (
 from rowferry.destinations.quotes import blanked
 from rowferry.wire import Request, Response
 
-if TYPE_CHECKING:
-    from rowferry.destinations.amplitude import AmplitudeSettings
-
-Build = Callable[[Sequence[bytes], "AmplitudeSettings"], Request]
+Build = Callable[[Sequence[bytes], AmplitudeSettings], Request]
 Undelivered = dict[int, Rejected | Again]
 
 MAX_ROUNDS = 5  # of leaving out what was named, before the batch is halved

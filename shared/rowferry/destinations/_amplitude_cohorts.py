@@ -16,20 +16,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from rowferry.destinations import _amplitude_values as values
 from rowferry.destinations import answers
+from rowferry.destinations._amplitude_settings import AmplitudeSettings
 from rowferry.destinations.port import DELIVERED, Action, Answer, Fields, Follow, Limits, Pace, Refused, Rejected, Settled, Split, TryAgain
 from rowferry.destinations.quotes import blanked
 from rowferry.destinations.values import dumps, required
 from rowferry.errors import Problem, RowRejected
 from rowferry.wire import Request, Response
-
-if TYPE_CHECKING:
-    from rowferry.destinations.amplitude import AmplitudeSettings
 
 HOSTS = {"US": "https://amplitude.com", "EU": "https://analytics.eu.amplitude.com"}  # [COH]
 MAX_ROWS = 50_000  # of 100,000 ids a request [COH]: a chunk whole, since two changes of a cohort at once earn 429 [SEG]

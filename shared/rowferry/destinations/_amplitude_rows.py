@@ -8,15 +8,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rowferry.destinations import _amplitude_values as values
+from rowferry.destinations._amplitude_settings import AmplitudeSettings
 from rowferry.destinations.port import Fields
 from rowferry.destinations.values import dumps, required
 from rowferry.errors import Problem, RowRejected
-
-if TYPE_CHECKING:
-    from rowferry.destinations.amplitude import AmplitudeSettings
 
 USER_IDS = ("user_id", "device_id")  # in this order: a user's events count for the user on any device [HV2]
 GROUP_IDS = ("group_type", "group_value")  # [GIDN]
@@ -175,7 +173,7 @@ class _Properties:
 
 # ── What is wrong with a map ────────────────────────────────────────────────────────────────
 
-Check = Callable[[Mapping[str, str | None], "AmplitudeSettings"], Iterator[Problem]]
+Check = Callable[[Mapping[str, str | None], AmplitudeSettings], Iterator[Problem]]
 _OFTEN_MISSPELT = ("user_id", "device_id", "insert_id", "session_id")
 
 

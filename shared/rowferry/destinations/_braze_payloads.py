@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rowferry.destinations import _braze_values as values
+from rowferry.destinations._braze_settings import BrazeSettings
+from rowferry.destinations._braze_values import ToJson
 from rowferry.destinations.port import Fields
 from rowferry.destinations.values import dumps, identity, instant, iso, number, required
 from rowferry.errors import Problem, RowRejected
-
-if TYPE_CHECKING:
-    from rowferry.destinations._braze_values import ToJson
-    from rowferry.destinations.braze import BrazeSettings
 
 # ── Who a row is for ────────────────────────────────────────────────────────────────────────
 

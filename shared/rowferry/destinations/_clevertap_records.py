@@ -12,14 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rowferry.destinations._clevertap_settings import CleverTapSettings
 from rowferry.destinations.port import Fields, Value
 from rowferry.destinations.values import dumps, identity, instant, plain, required
 from rowferry.errors import Problem, RowRejected
-
-if TYPE_CHECKING:
-    from rowferry.destinations.clevertap import CleverTapSettings
 
 KEY_LENGTH = 120  # characters for events and their properties, bytes for profile keys
 VALUE_BYTES = 512

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from rowferry.destinations import _klaviyo_answers as answers
 from rowferry.destinations._klaviyo_chain import Done, Item, Part, State, settle_some
 from rowferry.destinations._klaviyo_requests import get, post
+from rowferry.destinations._klaviyo_settings import KlaviyoSettings
 from rowferry.destinations.port import Answer, Split, TryAgain
 from rowferry.wire import Request, Response
-
-if TYPE_CHECKING:
-    from rowferry.destinations.klaviyo import KlaviyoSettings
 
 JOBS = "/api/profile-bulk-import-jobs"
 _ERRORS_PAGE = 100  # the largest [spec]

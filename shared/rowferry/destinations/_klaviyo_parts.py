@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -13,14 +13,12 @@ from rowferry.destinations import _klaviyo_jobs as jobs
 from rowferry.destinations import _klaviyo_records as records
 from rowferry.destinations._klaviyo_chain import Done, Item, Part, State, settle_some
 from rowferry.destinations._klaviyo_requests import get, post
+from rowferry.destinations._klaviyo_settings import KlaviyoSettings
 from rowferry.destinations.port import DELIVERED, Answer, Follow, Split
 from rowferry.destinations.values import dumps
 from rowferry.wire import Request, Response
 
-if TYPE_CHECKING:
-    from rowferry.destinations.klaviyo import KlaviyoSettings
-
-PartsOf = Callable[[Sequence[Item], "KlaviyoSettings"], list[Part]]
+PartsOf = Callable[[Sequence[Item], KlaviyoSettings], list[Part]]
 
 _UNSUBSCRIBES = 100  # profiles of one request [spec]
 _LOOKED_UP = 50  # people of one filter: a page holds 100 [spec]; how long an address may be is not said

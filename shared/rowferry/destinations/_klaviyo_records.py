@@ -7,15 +7,13 @@ A payload is what stands in a request, except where one row can mean several kin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rowferry.destinations import _klaviyo_values as values
+from rowferry.destinations._klaviyo_settings import KlaviyoSettings
 from rowferry.destinations.port import Fields, Value
 from rowferry.destinations.values import dumps, required
 from rowferry.errors import Problem, RowRejected
-
-if TYPE_CHECKING:
-    from rowferry.destinations.klaviyo import KlaviyoSettings
 
 PROFILE_BYTES = 100_000  # "100 KB" of a profile, in a job and alone [spec]
 BODY_BYTES = 5_000_000  # "5 MB" decompressed, of every request [rates]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
+from rowferry.destinations._klaviyo_settings import KlaviyoSettings
 from rowferry.destinations.values import dumps
 from rowferry.wire import Request
-
-if TYPE_CHECKING:
-    from rowferry.destinations.klaviyo import KlaviyoSettings
 
 HOST = "https://a.klaviyo.com"
 MEDIA_TYPE = "application/vnd.api+json"  # [spec]

@@ -12,60 +12,22 @@ apis/analytics/behavioral-cohorts; RudderStack's destination at c98d160 [RUD], S
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal
 
 import orjson
-from pydantic import Field
 
 from rowferry.destinations import _amplitude_cohorts as cohorts
 from rowferry.destinations import _amplitude_rows as rows
 from rowferry.destinations._amplitude_answers import Build, Reader
+from rowferry.destinations._amplitude_settings import ENVELOPE_BYTES, V2_BYTES, AmplitudeSettings
 from rowferry.destinations.answers import json_object
 from rowferry.destinations.port import Action, Destination, Fields, Limits, Pace
 from rowferry.errors import Problem
-from rowferry.settings.base import DestinationSettings, Secret
 from rowferry.wire import Request, Response
 
 HOSTS = {"US": "https://api2.amplitude.com", "EU": "https://api.eu.amplitude.com"}  # [HV2, BATCH, IDN, GIDN]
-MAX_EVENTS = 2000  # of one request, at both endpoints [BATCH]
-_V2_BYTES = 1_000_000  # 1 MB [HV2]
 _BATCH_BYTES = 5_000_000  # a quarter of the 20 MB of [BATCH]: as many requests as are in flight stand in memory
-_MOST_BATCH_BYTES = 20_000_000  # [BATCH]; for an event that fills a request alone
 _FEW_EVENTS = 100  # of `endpoint: auto`: a webhook's rows, which want to be seen at once
-_ENVELOPE_BYTES = 250
 _PER_SECOND = 80.0  # 100 requests a second on the Starter plan [HV2], less what the apps send; others are not published
-
-
-class AmplitudeSettings(DestinationSettings):
-    """A project at Amplitude. What Amplitude's pages leave open can be set here."""
-
-    vendor: Literal["amplitude"]
-    region: Literal["US", "EU"] = Field("US", description="Where the project lives. Each region has its own hosts.")
-    api_key: Secret = Field(description="The project's API key, with which events are sent.")
-    secret_key: Secret | None = Field(None, description="The project's secret key: for audiences and pulls.")
-    endpoint: Literal["auto", "http_v2", "batch"] = Field(
-        "auto", description="http_v2 shows events at once, batch bears 30 times the events of a user; auto: http_v2 up to 100 events."
-    )
-    batch_rows: int = Field(1000, ge=1, le=MAX_EVENTS, description="Events a request.")
-    identify_rows: int = Field(1000, ge=1, le=MAX_EVENTS, description="Users a request of the action profile; no limit is published.")
-    min_id_length: int = Field(1, ge=1, le=100, description="The shortest user_id and device_id; Amplitude's own rule is 5.")
-    list_characters: int = Field(1024, ge=2, le=10_000, description="A list in a property of a user or group, as JSON; the rest is cut.")
-    short_count: Literal["reject", "deliver"] = Field(
-        "reject", description="A 200 that counts fewer events than were sent: whether repeats count is not documented."
-    )
-    empty_answer: Literal["retry", "delivered"] = Field("retry", description="A 200 without a body, from the Identify APIs.")
-    project_id: int | None = Field(None, description="The project's number, for cohorts that are yet to be made.")
-    cohort_owner: str | None = Field(None, description="The login e-mail of who will own cohorts that are yet to be made.")
-
-    @property
-    def event_bytes(self) -> int:
-        """How large a single event may be."""
-        return (_V2_BYTES if self.endpoint == "http_v2" else _MOST_BATCH_BYTES) - _ENVELOPE_BYTES
-
-    @property
-    def identify_bytes(self) -> int:
-        """How large a single identification may be, form-encoded."""
-        return _V2_BYTES - _ENVELOPE_BYTES
 
 
 # ── Requests ────────────────────────────────────────────────────────────────────────────────
@@ -79,7 +41,7 @@ def _is_batch(batch: Sequence[bytes], settings: AmplitudeSettings) -> bool:
     """Whether the request goes to Batch. `auto` looks at what there is: how many rows, and how large."""
     if settings.endpoint != "auto":
         return settings.endpoint == "batch"
-    return len(batch) > _FEW_EVENTS or sum(map(len, batch)) + len(batch) + _ENVELOPE_BYTES > _V2_BYTES
+    return len(batch) > _FEW_EVENTS or sum(map(len, batch)) + len(batch) + ENVELOPE_BYTES > V2_BYTES
 
 
 def _build_events(batch: Sequence[bytes], settings: AmplitudeSettings) -> Request:
@@ -134,16 +96,16 @@ def _read_probe(response: Response) -> str | None:
 
 
 def _event_limits(settings: AmplitudeSettings) -> Limits:
-    most_bytes = _V2_BYTES if settings.endpoint == "http_v2" else _BATCH_BYTES
-    return Limits(settings.batch_rows, most_bytes, settings.event_bytes, _ENVELOPE_BYTES)
+    most_bytes = V2_BYTES if settings.endpoint == "http_v2" else _BATCH_BYTES
+    return Limits(settings.batch_rows, most_bytes, settings.event_bytes, ENVELOPE_BYTES)
 
 
 def _user_limits(settings: AmplitudeSettings) -> Limits:
-    return Limits(settings.identify_rows, _V2_BYTES, settings.identify_bytes, _ENVELOPE_BYTES)
+    return Limits(settings.identify_rows, V2_BYTES, settings.identify_bytes, ENVELOPE_BYTES)
 
 
 def _group_limits(settings: AmplitudeSettings) -> Limits:
-    return Limits(1024, _V2_BYTES, settings.identify_bytes, _ENVELOPE_BYTES)  # [GIDN]
+    return Limits(1024, V2_BYTES, settings.identify_bytes, ENVELOPE_BYTES)  # [GIDN]
 
 
 def _action(

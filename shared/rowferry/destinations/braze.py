@@ -11,16 +11,16 @@ stands in `_braze_values`, rows become objects in `_braze_payloads`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import orjson
-from pydantic import Field
 
 from rowferry.destinations import _braze_payloads as payloads
 from rowferry.destinations import answers
+from rowferry.destinations._braze_settings import BrazeSettings
 from rowferry.destinations.port import (
     DELIVERED,
     Action,
@@ -38,16 +38,10 @@ from rowferry.destinations.port import (
     TryAgain,
 )
 from rowferry.destinations.values import dumps
-from rowferry.errors import Problem
-from rowferry.settings.base import DestinationSettings, Secret
 from rowferry.wire import Request, Response
 
 Undelivered = Mapping[int, Rejected | Again]
-Build = Callable[[Sequence[bytes], "BrazeSettings"], Request]
-Instance = Literal[
-    "US-01", "US-02", "US-03", "US-04", "US-05", "US-06", "US-07", "US-08", "US-10",
-    "EU-01", "EU-02", "AU-01", "ID-01", "JP-01", "KR-01",
-]  # fmt: skip
+Build = Callable[[Sequence[bytes], BrazeSettings], Request]
 
 _TRACK_BYTES = 4_000_000  # 4 MB, beyond it 413 [limits]
 _BULK_ROWS, _BULK_BYTES = 1000, 2_000_000  # [bulk]
@@ -56,28 +50,6 @@ _USERS_A_CALL = 50  # of subscription/status/set and users/delete [sub, delete]
 _PER_SECOND, _BULK_PER_SECOND, _SUBSCRIPTIONS_PER_SECOND, _DELETIONS_PER_SECOND = 800.0, 40.0, 66.0, 266.0
 _IN_FLIGHT = 20
 _BULK_IS_CLOSED = (401, 403, 404)  # the beta is closed to new customers: no permission, or no such path [bulk]
-
-
-class BrazeSettings(DestinationSettings):
-    """An account (workspace) at Braze."""
-
-    vendor: Literal["braze"]
-    instance: Instance | None = Field(None, description="Where the workspace lives; the dashboard's address shows it.")
-    api_key: Secret = Field(
-        description="A REST API key with the permission users.track (users.delete, subscription.status.set where used)."
-    )
-    batch_rows: int = Field(75, ge=1, le=75, description="Objects a request: 75 today, 50 in some contracts of 2025.")
-    endpoint: Literal["track", "bulk"] = Field("track", description="bulk: 1,000 rows a request, a closed beta; falls back to track.")
-    update_existing_only: bool = Field(
-        False, description="Create no profiles. Braze drops rows of unknown users then, and does not say so."
-    )
-    near_duplicates: Literal["fail", "allow"] = Field("fail", description="Custom attributes that look like Braze's own (birthday, dob).")
-    array_items: int = Field(500, ge=1, le=500, description="Items of an array attribute; older workspaces keep 25 or 100.")
-
-    def conflicts(self) -> Iterator[Problem]:
-        """An account needs an address, and there is no call that would find it [basics]."""
-        if self.instance is None and self.base_url is None:
-            yield Problem("instance", "is missing", "the dashboard's address shows it, e.g. EU-01; or give base_url")
 
 
 # ── Batches into requests ───────────────────────────────────────────────────────────────────

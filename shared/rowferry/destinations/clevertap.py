@@ -13,13 +13,13 @@ Sources, with the dates of the copies read: developer.clevertap.com/docs/upload-
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import orjson
-from pydantic import Field
 
 from rowferry.destinations import _clevertap_records as records
+from rowferry.destinations._clevertap_settings import HOSTS, CleverTapSettings, in_flight_of
 from rowferry.destinations.answers import by_status, json_object
 from rowferry.destinations.port import (
     DELIVERED,
@@ -38,14 +38,8 @@ from rowferry.destinations.port import (
     TryAgain,
 )
 from rowferry.destinations.quotes import blanked, unquoting
-from rowferry.errors import Problem
-from rowferry.settings.base import DestinationSettings, Secret
-from rowferry.settings.hours import Zone
 from rowferry.wire import Request, Response
 
-# common-api-components. A wrong region answers 401, so there is no default.
-HOSTS = {"eu1": "api", "global": "api", "in1": "in1.api", "sg1": "sg1.api", "us1": "us1.api", "aps3": "aps3.api", "mec1": "mec1.api"}
-MAX_OPEN_REQUESTS = 15  # api-request-limit: per account, over everybody who uploads
 BATCH_ROWS = 1000  # upload-events-api, upload-user-profiles-api, subscribe-api
 DELETED_ROWS = 100  # delete-user-profile-api (2026-07-03)
 MAX_OPEN_DELETIONS = 3  # api-request-limit: counted apart from uploads
@@ -60,39 +54,6 @@ CODES = {
 REFUSED_BY_VENDOR = "refused_by_vendor"  # for codes that are not in that list
 _SERVER_FAULT = 555  # api-errors: the only record code that passes by itself
 _PLACE = re.compile(r"\.?\s*Skipped record number\s*:\s*(\d+)\s*$")
-
-
-class CleverTapSettings(DestinationSettings):
-    """A CleverTap project. What CleverTap's pages leave open can be set here."""
-
-    vendor: Literal["clevertap"]
-    region: Literal["eu1", "global", "in1", "sg1", "us1", "aps3", "mec1"] | None = Field(
-        None, description="Where the project lives: the start of the dashboard's address. Required unless base_url is given."
-    )
-    account_id: str = Field(min_length=1, description="The project id, e.g. ABC-123-4567.")
-    passcode: Secret = Field(description="An account passcode (Settings, Project); not the SDK's token.")
-    timezone: Zone = Field("UTC", description="The project's time zone, in which pulls read its days and times, e.g. Asia/Kolkata.")
-    dry_run: bool = Field(False, description="Uploads are judged and not stored, yet count as delivered here: give it a sync of its own.")
-    nested: Literal["text", "object", "reject"] = Field(
-        "text", description="Objects, and lists in events: as JSON text, as they are (the account must accept nested values), or refused."
-    )
-    unset: Literal["delete", "reject"] = Field("delete", description="A NULL that replaces a value: sent as $delete, or the row refused.")
-    system_events: Literal["reject", "send"] = Field("reject", description="Events that CleverTap raises itself and may or may not accept.")
-    missing_time: Literal["reject", "arrival"] = Field("reject", description="An event without time: refused, or the time of arrival.")
-    event_properties: int = Field(100, gt=0, le=256, description="Properties an event may have; 100 unless CleverTap raised it for you.")
-    request_bytes: int = Field(1_000_000, ge=10_000, description="The largest request body; CleverTap publishes no limit.")
-
-    def conflicts(self) -> Iterator[Problem]:
-        """A place to send to, and no more open requests than CleverTap takes."""
-        if self.region is None and self.base_url is None:
-            yield Problem("region", "is missing", f"one of {', '.join(HOSTS)}; CleverTap answers a wrong one with 401")
-        if self.instances * _in_flight(self) > MAX_OPEN_REQUESTS:
-            yield Problem("in_flight", f"times instances is over the {MAX_OPEN_REQUESTS} requests that CleverTap takes at once")
-
-
-def _in_flight(settings: CleverTapSettings) -> int:
-    """10 of the account's 15 unless said otherwise: other programs upload to the same account."""
-    return settings.in_flight or max(1, 10 // settings.instances)
 
 
 def host(settings: CleverTapSettings) -> str:
@@ -113,11 +74,11 @@ def _delete_limits(settings: CleverTapSettings) -> Limits:
 
 def _pace(settings: CleverTapSettings) -> Pace:
     """api-request-limit: no requests a second, minute or day are counted, only those open at once."""
-    return Pace(per_second=settings.per_second, in_flight=_in_flight(settings))
+    return Pace(per_second=settings.per_second, in_flight=in_flight_of(settings))
 
 
 def _delete_pace(settings: CleverTapSettings) -> Pace:
-    return Pace(settings.per_second, min(_in_flight(settings), max(1, MAX_OPEN_DELETIONS // settings.instances)))
+    return Pace(settings.per_second, min(in_flight_of(settings), max(1, MAX_OPEN_DELETIONS // settings.instances)))
 
 
 def _post(path: str, body: bytes, settings: CleverTapSettings) -> Request:

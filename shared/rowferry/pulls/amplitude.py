@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
-from rowferry.destinations.amplitude import AmplitudeSettings
+from rowferry.destinations._amplitude_settings import AmplitudeSettings
 from rowferry.destinations.port import Refused, TryAgain
 from rowferry.errors import UsageError
 from rowferry.pulls.answers import failed, member, read_object, unreadable, within

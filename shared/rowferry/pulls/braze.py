@@ -19,7 +19,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-from rowferry.destinations.braze import BrazeSettings, host
+from rowferry.destinations._braze_settings import BrazeSettings
+from rowferry.destinations.braze import host
 from rowferry.pulls.answers import failed, member, objects, read_object, unreadable, within
 from rowferry.pulls.port import Answer, Ask, Failed, Page, Report, Row, Source, Step
 from rowferry.wire import Request, Response

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote
 
-from rowferry.destinations.clevertap import CleverTapSettings, host
+from rowferry.destinations._clevertap_settings import CleverTapSettings
+from rowferry.destinations.clevertap import host
 from rowferry.destinations.port import Refused, SlowDown, TryAgain
 from rowferry.loads.textvalues import to_json
 from rowferry.pulls.answers import failed, objects, parse_json, read_object, unreadable, within

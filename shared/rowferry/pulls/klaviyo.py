@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import orjson
 
 from rowferry.destinations._klaviyo_requests import get, post
-from rowferry.destinations.klaviyo import KlaviyoSettings
+from rowferry.destinations._klaviyo_settings import KlaviyoSettings
 from rowferry.destinations.port import Refused, TryAgain
 from rowferry.pulls.answers import failed, member, objects, read_object, unreadable, within
 from rowferry.pulls.port import Answer, Ask, Failed, Page, Report, Restart, Row, Source, Step

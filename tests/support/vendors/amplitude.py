@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from rowferry.destinations.amplitude import AmplitudeSettings
+from rowferry.destinations._amplitude_settings import AmplitudeSettings
 from rowferry.settings.base import Secret
 from rowferry.twins._amplitude_cohorts import Cohorts
 from rowferry.twins.amplitude import AmplitudeTwin

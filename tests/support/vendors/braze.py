@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from rowferry.destinations.braze import BrazeSettings
+from rowferry.destinations._braze_settings import BrazeSettings
 from rowferry.destinations.port import Fields
 from rowferry.settings.base import Secret
 from rowferry.twins.braze import BrazeTwin

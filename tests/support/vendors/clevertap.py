@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from rowferry.destinations.clevertap import CleverTapSettings
+from rowferry.destinations._clevertap_settings import CleverTapSettings
 from rowferry.settings.base import Secret
 from rowferry.twins.clevertap import CleverTapTwin
 

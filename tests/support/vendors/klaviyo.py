@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from rowferry.destinations.klaviyo import KlaviyoSettings
+from rowferry.destinations._klaviyo_settings import KlaviyoSettings
 from rowferry.destinations.port import Fields
 from rowferry.settings.base import Secret
 from rowferry.twins.klaviyo import KlaviyoTwin
