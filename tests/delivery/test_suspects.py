@@ -76,7 +76,7 @@ def test_the_only_row_of_a_chunk_is_rejected_in_the_end(store: FolderStore, twin
     found = receipts_of(store)
     assert [(row.id, row.code) for row in found.rejected] == [("row-0", "server_error")]
     assert "500: oops" in found.rejected[0].reason
-    assert store.read("suspects/d1.json")[0] == b"{}"
+    assert store.read("claims/suspects/d1.json")[0] == b"{}"
 
 
 def test_the_last_row_of_a_chunk_is_rejected_in_the_end(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
@@ -159,10 +159,10 @@ def test_no_value_of_a_row_is_kept(store: FolderStore, clock: ManualClock) -> No
     suspects.note("profile", b"alice@example.com")
     suspects.note("event", b"alice@example.com")
     assert suspects.note("event", b"alice@example.com").calls == 2
-    assert b"alice" not in store.read("suspects/d1.json")[0]
+    assert b"alice" not in store.read("claims/suspects/d1.json")[0]
 
 
-@pytest.mark.parametrize("fault", [TryLater("out of reach"), Conflict("suspects/d1.json")])
+@pytest.mark.parametrize("fault", [TryLater("out of reach"), Conflict("claims/suspects/d1.json")])
 def test_a_store_out_of_reach_costs_the_hint_alone(
     tmp_path: Path, clock: ManualClock, fault: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:

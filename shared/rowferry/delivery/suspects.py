@@ -1,6 +1,6 @@
 """Rows that a vendor fails on when they are sent alone, remembered over calls and workers.
 
-    suspects/<destination>.json     {"<digest of a row>": [failed first at, last at, in how many calls]}
+    claims/suspects/<destination>.json     {"<digest of a row>": [failed first at, last at, in how many calls]}
 
 Whoever has nothing else to send can't tell such a row from a vendor that is down: both answer 5xx. What
 tells is time: the vendor is up again, and the row still fails. One small object for a destination; what is
@@ -94,7 +94,7 @@ class Suspects:
 
     @property
     def _key(self) -> str:
-        return f"suspects/{self.destination}.json"
+        return f"claims/suspects/{self.destination}.json"
 
 
 def _digest(action: str, payload: bytes) -> str:
