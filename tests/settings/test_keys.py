@@ -40,6 +40,8 @@ CASES: list[tuple[str, Any, str, str]] = [
     ("warehouse.memory_limit", "lots", "warehouse.memory_limit", "512MB"),
     ("warehouse.threads", 0, "warehouse.threads", "greater than 0"),
     ("warehouse.export_rows", 0, "warehouse.export_rows", "greater than 0"),
+    ("warehouse.export_rows", 5, "warehouse.export_rows", "has no meaning with engine: duckdb"),
+    ("warehouse", {"engine": "bigquery", "project": "acme", "export_rows": 5}, "warehouse.export_rows", "state is not in Cloud Storage"),
     ("state", GONE, "state", "is missing"),
     ("state", "gs://UPPER", "state", "expected gs://bucket"),
     ("state", "ftp://host/x", "state", "expected gs://bucket"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal, Self
 
 from pydantic import Field, PrivateAttr, SerializeAsAny
 
+from rowferry.errors import Problem
 from rowferry.settings.alert import Alert
 from rowferry.settings.base import DestinationSettings, Frozen
 from rowferry.settings.database import Database
@@ -38,6 +39,14 @@ class Head(Frozen):
     warehouse: Warehouse
     state: StoreUrl = Field(description="Bucket or folder for outbox, claims, checkpoints, receipts and quarantine.")
     exports: StoreUrl | None = Field(None, description="Bucket or folder where vendors drop their files; needed by feeds and pulls.")
+
+    def conflicts(self) -> Iterator[Problem]:
+        """BigQuery exports into Cloud Storage alone."""
+        wanted = self.warehouse.export_rows if "export_rows" in self.warehouse.model_fields_set else None
+        if wanted is not None and not self.state.startswith("gs://"):
+            yield Problem(
+                "warehouse.export_rows", "has no effect, because state is not in Cloud Storage", "take it out, or move state to gs://…"
+            )
 
 
 class Settings(Head):
