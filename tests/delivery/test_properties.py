@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from rowferry.clock import ManualClock
 from rowferry.delivery.account import Account
 from rowferry.delivery.pace import Pacer
+from rowferry.delivery.suspects import Suspects
 from rowferry.destinations.braze import DESTINATION
 from rowferry.errors import RowferryError
+from rowferry.stores.folder import FolderStore
 from support.chunks import deliver, plan_of, put_chunk, receipts_of
 from support.model import Crash, ModelVendor, MortalFolder
 from support.vendors import braze as example
@@ -65,3 +67,29 @@ def test_the_balance_always_closes(script: list[str], deaths: list[tuple[int, bo
         assert poison <= rejected
         assert vendor.known - poison == everybody - poison - (rejected - poison - vendor.known)
         assert deliver(store, key, account, clock).status == "settled"
+
+
+@given(script=st.lists(st.sampled_from(["ok", "ok", "429", "401"]), max_size=25), breakers=poisons, poison=poisons, jumps=jumps)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_rows_that_break_the_vendor_hold_nobody_up(script: list[str], breakers: set[str], poison: set[str], jumps: list[float]) -> None:
+    """Rows on which the vendor fails every time are rejected in the end, they alone, wherever in the chunk they stand."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, clock = FolderStore(Path(folder)), ManualClock()
+        key = put_chunk(store, plan_of([("external_id", "STRING"), ("tier", "STRING")]), [[f"u{i}", "gold"] for i in range(ROWS)])
+        vendor = ModelVendor(script, poison, breakers)
+        account = Account(
+            "d1", DESTINATION, example.settings("http://127.0.0.1:1"), vendor, Pacer(None, clock), IN_FLIGHT, {"profile": BATCH},  # type: ignore[arg-type]  # the model stands in for the client
+            suspects=Suspects(lambda: store, "d1", clock),
+        )  # fmt: skip
+        for attempt in range(60):
+            if deliver(store, key, account, clock).status == "settled":
+                break
+            clock.sleep(1800 + jumps[attempt % len(jumps)])
+        else:
+            raise AssertionError("the chunk never settled")
+        receipts = receipts_of(store)
+        rejected = {f"u{row.id.removeprefix('row-')}": row.code for row in receipts.rejected}
+        assert receipts.delivered + len(rejected) == ROWS
+        assert rejected.keys() == breakers | poison
+        assert {code for name, code in rejected.items() if name not in poison} <= {"server_error"}
+        assert vendor.known == {f"u{i}" for i in range(ROWS)} - rejected.keys()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import orjson
@@ -21,11 +21,11 @@ class ModelVendor:
     """Braze as far as the engine can see it, in a dozen lines, in the place of an HTTP client.
 
     `script` says what becomes of each request in turn; after its end all goes well. Rows in `poison`
-    are refused whenever they come.
+    are refused whenever they come; a request with one of `breakers` ends in a 500 every time.
     """
 
-    def __init__(self, script: list[str], poison: set[str]) -> None:
-        self._script, self._poison = list(script), poison
+    def __init__(self, script: list[str], poison: set[str], breakers: Collection[str] = ()) -> None:
+        self._script, self._poison, self._breakers = list(script), poison, breakers
         self._lock = threading.Lock()
         self.known: set[str] = set()
         self.received: list[str] = []
@@ -34,6 +34,8 @@ class ModelVendor:
         with self._lock:
             fate = self._script.pop(0) if self._script else "ok"
             who = [item["external_id"] for item in orjson.loads(request.body)["attributes"]]
+            if fate == "ok" and any(name in self._breakers for name in who):
+                fate = "500"
             if fate in ("500", "429", "401", "400"):
                 return Response({"500": 500, "429": 429, "401": 401, "400": 400}[fate], b"{}", {"retry-after": "1"})
             if fate == "lost before":
