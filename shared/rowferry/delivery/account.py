@@ -5,18 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from weakref import WeakSet
 
 from rowferry.clock import Clock
+from rowferry.delivery.halt import Halt
 from rowferry.delivery.pace import Pacer
 from rowferry.delivery.suspects import Suspects
 from rowferry.destinations.port import Action, Destination, Pace
 from rowferry.http import HttpClient
 from rowferry.stores.port import Store
-
-if TYPE_CHECKING:
-    from rowferry.delivery.sender import Halt
 
 
 @dataclass(slots=True)

@@ -25,10 +25,11 @@ from rowferry.delivery import claim as claims
 from rowferry.delivery.account import Account
 from rowferry.delivery.batch import Batch, batches
 from rowferry.delivery.chunk import Chunk, ChunkName, Row
+from rowferry.delivery.halt import Halt
 from rowferry.delivery.journal import Journal, LostClaim
 from rowferry.delivery.plan import Plan
 from rowferry.delivery.receipts import Receipts, RejectedRow, is_settled
-from rowferry.delivery.sender import Halt, Sender
+from rowferry.delivery.sender import Sender
 from rowferry.destinations.port import Action, Fields, Rejected
 from rowferry.errors import RowRejected
 from rowferry.mapping.mapping import CompiledMapping

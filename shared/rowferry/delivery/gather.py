@@ -24,10 +24,11 @@ from rowferry.delivery.account import Account
 from rowferry.delivery.batch import Batch, batches
 from rowferry.delivery.chunk import Chunk, ChunkName, Row
 from rowferry.delivery.deliver import Delivery, FieldsOf
+from rowferry.delivery.halt import Halt
 from rowferry.delivery.journal import Journal, LostClaim
 from rowferry.delivery.plan import Plan
 from rowferry.delivery.receipts import Receipts, RejectedRow, entry_of, is_settled
-from rowferry.delivery.sender import Halt, Sender, Sent
+from rowferry.delivery.sender import Sender, Sent
 from rowferry.destinations.port import Action, Fields, Rejected
 from rowferry.errors import RowferryError, RowRejected
 from rowferry.owner import Owner
