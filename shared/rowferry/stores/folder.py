@@ -20,10 +20,10 @@ import fcntl
 import heapq
 import logging
 import os
+import random
 import shutil
 import stat
 import time
-import uuid
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -59,6 +59,7 @@ class FolderStore:
         self._root = root.absolute()
         self._temps = self._root / PRIVATE / "tmp"
         self._locks = self._root / PRIVATE / "locks"
+        self._names = random.Random()
         with self._explained():
             self._root.mkdir(parents=True, exist_ok=True)
         self._remove_leftovers()
@@ -112,17 +113,18 @@ class FolderStore:
 
     def create(self, key: str, data: bytes | IO[bytes]) -> str:
         """Write a new object and return its version. Raises `Exists`."""
-        target = self._file(key)
+        _check_own(key)
+        target = f"{self._root}/{key}"  # text all the way: a `Path` for each of many small files costs as much as the file
         with self._explained(), self._staged(data) as (staged, version):
             try:
                 self._in_folder(target, lambda: os.link(staged, target))
             except FileExistsError:
-                self._refuse_folder(key, target)
+                self._refuse_folder(key, Path(target))
                 raise Exists(key) from None
             except OSError as error:
                 if error.errno not in _NO_HARD_LINKS:
                     raise
-                self._create_locked(key, staged, target)
+                self._create_locked(key, staged, Path(target))
             return version
 
     def replace(self, key: str, data: bytes, version: str) -> str:
@@ -173,15 +175,13 @@ class FolderStore:
         """Nothing to let go of."""
 
     def _file(self, key: str) -> Path:
-        check_key(key)
-        if key == PRIVATE or key.startswith(PRIVATE + "/"):
-            raise UsageError(f"{key!r} can't be an object's name: {PRIVATE} is the folder's own")
+        _check_own(key)
         return self._root / key
 
     @contextmanager
     def _staged(self, data: bytes | IO[bytes]) -> Iterator[tuple[str, str]]:
         """A hidden file with the whole of `data`, and the version it will have; gone at the end."""
-        path = f"{self._temps}/{uuid.uuid4().hex}"
+        path = f"{self._temps}/{os.getpid():x}-{self._names.getrandbits(96):x}"  # the process as well: a fork inherits the dice
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = self._in_folder(path, lambda: os.open(path, flags, 0o666))
         try:
@@ -193,7 +193,7 @@ class FolderStore:
             yield path, version
         finally:
             with suppress(FileNotFoundError):
-                os.unlink(path)  # noqa: PTH108 - a `Path` for each of many small files costs as much as the file
+                os.unlink(path)  # noqa: PTH108 - as text, see `create`
 
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:
@@ -319,6 +319,13 @@ def _explanation(error: OSError, root: Path) -> RowferryError:
     if not root.is_dir() and kind is TryLater:
         text = _MISSING
     return kind(text.format(root=root, said=said))
+
+
+def _check_own(key: str) -> None:
+    """Raises `UsageError` for what can't be a key, or is a name that the store has for itself."""
+    check_key(key)
+    if key == PRIVATE or key.startswith(PRIVATE + "/"):
+        raise UsageError(f"{key!r} can't be an object's name: {PRIVATE} is the folder's own")
 
 
 def _make_folder(folder: Path) -> None:
