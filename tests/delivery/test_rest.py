@@ -150,7 +150,7 @@ def test_a_vendor_that_is_down_is_asked_by_the_queue_alone(day: Night, twin: Bra
     assert day.sweep() == 3
     day.work_off()
     assert (day.queue, day.delivered) == ([], 300)
-    assert [found.key for found in day.app.state.list(CLAIMS)] == []
+    assert [found.key for found in day.app.state.list(CLAIMS)] == ["claims/suspects/braze.json"]  # nobody is at any chunk
 
 
 def test_a_call_whose_time_was_up_stays_in_its_queue(day: Night) -> None:
