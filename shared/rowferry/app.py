@@ -319,10 +319,7 @@ class App(Parts):
             else:
                 self.after_run(self.finisher.finish(run))
         self._finish_relays(left_seconds)
-        for key in self.sweeper.stuck_chunks():
-            if left_seconds() < _SWEEP_SECONDS:
-                break  # those announced until now move their runs; the next sweep finds the others
-            found["chunks"] += self.sweeper.announce(key)
+        found["chunks"] = self.sweeper.announce(self.sweeper.stuck_chunks(), lambda: left_seconds() - _SWEEP_SECONDS)
         for sync in unplanned:
             self._start_again(sync, left_seconds)
         self.start_wanted(left_seconds)

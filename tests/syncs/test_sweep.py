@@ -68,6 +68,16 @@ def test_a_chunk_is_stuck_when_nobody_has_touched_it_for_a_while(store: FolderSt
     assert sweeper.stuck_chunks() == [name.key, waits, backfill]
 
 
+def test_announced_is_what_the_time_suffices_for(store: FolderStore, sweeper: Sweeper) -> None:
+    """Each is written over with what it holds; what is gone meanwhile is left alone, and what there is no time for is left."""
+    keys = [chunk(store, number) for number in range(20)]
+    before = {found.key: found.updated_at for found in store.list(OUTBOX)}
+    store.delete(keys[3])
+    assert sweeper.announce(keys) == 19
+    assert all(found.updated_at > before[found.key] for found in store.list(OUTBOX))
+    assert sweeper.announce(keys, lambda: 0.0) == 0
+
+
 def test_what_waits_for_its_turn_is_not_announced_again(store: FolderStore, clock: ManualClock, sweeper: Sweeper) -> None:
     """While chunks of a run get settled or are worked on, its others are in the queue: a second message for each would
     keep the workers busy for nothing. Once the run stands still, they are stuck."""

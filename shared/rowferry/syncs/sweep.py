@@ -6,7 +6,8 @@ receipts, each sync's latest run against its close.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, islice
@@ -24,6 +25,7 @@ FORGETTING_HOURS = (3, 9, 15, 21)  # looking through days of receipts costs a li
 LEFT_ALONE = timedelta(minutes=10)  # what is younger is most likely under way
 RELAYS_KEPT = timedelta(days=8)  # senders repeat a webhook for up to a week (Chargebee: 3 d 7 h, manual resends later)
 _RELAYS_AT_ONCE = 500
+_AT_ONCE = 8  # chunks that are announced at the same moment: after quiet hours it may be thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,13 @@ class Sweeper:
             if not run.has("closed") and not (run.has("refused") and not run.has("accepted")):
                 yield run
 
-    def announce(self, key: str) -> bool:
-        """Write an object over with what it holds, so that the platform tells of it once more."""
+    def announce(self, keys: Sequence[str], left_seconds: Callable[[], float] = lambda: float("inf")) -> int:
+        """Have the platform tell of these objects once more; of how many it was time to. The next sweep finds the others."""
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="announce") as threads:
+            return sum(threads.map(lambda key: left_seconds() > 0 and self._write_over(key), keys))
+
+    def _write_over(self, key: str) -> bool:
+        """Write an object over with what it holds."""
         try:
             body, version = self.store.read(key)
             self.store.replace(key, body, version)
