@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,6 +20,7 @@ from rowferry.machine import Machine
 from rowferry.settings.file import read_settings
 from rowferry.syncs.exporter import JOB_SECONDS
 from rowferry.twins.braze import BrazeTwin
+from rowferry.warehouse.port import Export
 from support.exporting import ExportingWarehouse
 from support.killing import DyingStore, Killed, Steps
 from support.shop import ENVIRONMENT, Shop
@@ -202,6 +204,30 @@ def test_what_the_warehouse_does_not_write_goes_through_the_function(
         assert app.chunks() == wanted
         assert "because the warehouse does not write them: invalidQuery: Cannot read and write in different locations" in caplog.text
         assert Machine(app).sync("customers").status == "closed"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_goes_wrong_in_whatever_order(shop: Shop, wanted: dict[str, list[Row]], seed: int) -> None:
+    """Kills, lost answers, failed, refused and slow jobs, files that go, by the dice: in the end the chunks are the same."""
+    dice = random.Random(seed)
+    jobs: dict[str, list[Export | None]] = {}
+    more: dict[str, Any] = {"shards": dice.choice([1, 2, 40]), "with_empty": dice.random() < 0.5}
+    for _ in range(30):
+        faults = dice.choices(["fine", "fails", "lost", "short", "running", "refused"], [4, 2, 2, 1, 1, 0.3], k=6)
+        steps = Steps(dice.randrange(1, 60), after=dice.random() < 0.5)
+        with ExportingApp(shop, steps, jobs=jobs, faults=faults, **more) as app, suppress(Killed, TryLater):
+            app.start_sync("customers")
+            break
+        with ExportingApp(shop) as app:
+            for key in [found.key for found in app.state.list("claims/")] + dice.sample(staged := app.staged(), k=len(staged) // 8):
+                app.state.delete(key)  # its holder is gone; somebody tidies up
+    with ExportingApp(shop, jobs=jobs, **more) as app:
+        for held in app.state.list("claims/"):
+            app.state.delete(held.key)
+        app.start_sync("customers")
+        assert app.chunks() == wanted
+        result = Machine(app).sync("customers")
+        assert (result.status, result.delivered, app.staged()) == ("closed", ROWS + LEFT, [])
 
 
 def test_files_that_are_not_what_was_written_are_not_taken(
