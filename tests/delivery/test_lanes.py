@@ -192,6 +192,20 @@ def test_a_burst_of_webhooks_passes_in_few_requests(app: App, twin: BrazeTwin) -
     assert len(receipts(app)) == 201
 
 
+def test_the_events_of_a_burst_find_it_gathered(app: App, twin: BrazeTwin, clock: ManualClock) -> None:
+    """The first event takes the others along; theirs find them settled. One whose chunk somebody is at leaves the rest alone."""
+    for number in range(5):
+        hook(app, str(number))
+    keys = [found.key for found in app.state.list("outbox/braze/1/")]
+    elsewhere = claims.take(app.state, ChunkName.of(keys[0]).stem, Owner.anonymous(), clock)
+    assert app.deliver_announced(keys[0]).status == "held"
+    assert len(list(app.state.list("claims/"))) == 1
+    assert twin.requests == 0
+    elsewhere.give_back()
+    assert [app.deliver_announced(key).status for key in keys] == ["settled"] * 5
+    assert twin.requests == 1
+
+
 def test_two_words_on_one_person_pass_one_after_the_other(app: App, twin: BrazeTwin, clock: ManualClock) -> None:
     """What waits for an earlier word is handed out again: both pass, in two requests, the older one first."""
     key = chunk(app, "backfill", 20)

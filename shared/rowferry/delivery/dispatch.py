@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rowferry.clock import Clock
+from rowferry.delivery import claim as claims
 from rowferry.delivery import rest
 from rowferry.delivery.chunk import ChunkName
 from rowferry.delivery.deliver import Delivery
 from rowferry.delivery.gather import MOST
 from rowferry.delivery.lanes import Lookout
 from rowferry.delivery.outbox import URGENT, with_others
+from rowferry.delivery.receipts import is_settled
 from rowferry.errors import RowferryError
 from rowferry.owner import Owner
 from rowferry.stores.port import Store
@@ -62,9 +64,12 @@ class Dispatch:
             return found
 
     def _deliver(self, name: ChunkName, left_seconds: Left, makes_way: Callable[[], bool]) -> Delivery:
-        if name.lane == URGENT:
-            return self.gather(with_others(self.store, name.key, MOST), left_seconds)[name.key]
-        return self.deliver(name.key, left_seconds, makes_way=makes_way)
+        """A webhook's chunk leaves with those behind it. One that has been gathered, or is just now, is no reason to
+        try all of them: a burst has as many events as chunks."""
+        together = with_others(self.store, name.key, MOST) if name.lane == URGENT else []
+        if len(together) < 2 or is_settled(self.store, name) or claims.is_held(self.store, name.stem, self.owner, self.clock):
+            return self.deliver(name.key, left_seconds, makes_way=makes_way)
+        return self.gather(together, left_seconds)[name.key]
 
     def _let_pass(self, keys: Sequence[str], left_seconds: Left) -> list[str]:
         """Deliver chunks that another one makes way for; those that still wait for others. Their own events take up
