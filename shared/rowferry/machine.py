@@ -188,16 +188,23 @@ class Machine:
         not give now ends as `failed`; the same call goes on with it. Raises `UsageError`.
         """
         begin, end = (_day(day) if day else None for day in (first or last, last))
-        self._wait_for(f"pull/{name}")
         results: list[LoadResult] = []
         try:
-            for found in self.app.pull(name, begin, end, progress=self.progress):
+            for found in self._pulled(name, begin, end):
                 results.append(self._load_pulled(name, found))
         except (CredentialsError, TryLater) as error:
             results.append(LoadResult(self.app.settings.pulls[name].path or f"{name}/", None, "failed", reason=str(error), code="pull"))
         finally:
             self.app.release()
         return sorted(results, key=lambda result: result.file)
+
+    def _pulled(self, name: str, first: date | None, last: date | None) -> Iterator[Pulled]:
+        """The pull's windows, once nobody else is at them."""
+        while True:
+            self._wait_for(f"pull/{name}")
+            with suppress(claim.Held):  # who was faster is waited for as well; nothing was pulled yet
+                yield from self.app.pull(name, first, last, progress=self.progress)
+                return
 
     def _load_pulled(self, name: str, found: Pulled) -> LoadResult:
         from rowferry.pulls.feeds import feed_name

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from rowferry.cli import main
+from rowferry.delivery import claim
 from rowferry.twins.clevertap import CleverTapTwin
 from rowferry.twins.server import Fault
 from rowferry.wire import Response
@@ -161,3 +162,19 @@ def test_killed_anywhere_and_repeated_there_is_no_gap_and_no_double(tmp_path: Pa
             if code == 0:
                 break  # more steps than there are
     assert at > 20
+
+
+def test_who_is_overtaken_waits_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that see the pull free at the same moment: the slower one waits for the faster, and both end well."""
+    with bench.app() as other:
+        faster = claim.take(other.state, f"pull/{bench.name}", other.owner, other.clock)
+        looks = iter([False])
+
+        def is_held(*_: object) -> bool:
+            """Free at the first look; at the second, its holder has just ended."""
+            if (found := next(looks, None)) is None:
+                faster.give_back()
+            return bool(found)
+
+        monkeypatch.setattr(claim, "is_held", is_held)
+        assert {result.status for result in bench.pull("2026-01-30", "2026-01-30")} == {"loaded"}
