@@ -93,3 +93,23 @@ def test_rows_that_break_the_vendor_hold_nobody_up(script: list[str], breakers: 
         assert rejected.keys() == breakers | poison
         assert {code for name, code in rejected.items() if name not in poison} <= {"server_error"}
         assert vendor.known == {f"u{i}" for i in range(ROWS)} - rejected.keys()
+
+
+@given(script=fates, poison=poisons, jumps=jumps)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_repeat_goes_uncounted(script: list[str], poison: set[str], jumps: list[float]) -> None:
+    """Whatever is lost on the way, the vendor has never seen more repeated rows than the receipts say were sent again."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, clock = FolderStore(Path(folder)), ManualClock()
+        key = put_chunk(store, plan_of([("external_id", "STRING"), ("tier", "STRING")]), [[f"u{i}", "gold"] for i in range(ROWS)])
+        vendor = ModelVendor(script, poison)
+        account = Account(
+            "d1", DESTINATION, example.settings("http://127.0.0.1:1"), vendor, Pacer(None, clock), IN_FLIGHT, {"profile": BATCH}  # type: ignore[arg-type]  # the model stands in for the client
+        )  # fmt: skip
+        for attempt in range(60):
+            if deliver(store, key, account, clock).status == "settled":
+                break
+            clock.sleep(jumps[attempt % len(jumps)])
+        else:
+            raise AssertionError("the chunk never settled")
+        assert len(vendor.received) - len(set(vendor.received)) <= receipts_of(store).resent

@@ -17,7 +17,7 @@ from rowferry.http import NoAnswer
 from rowferry.stores.folder import FolderStore
 from rowferry.twins.braze import BrazeTwin
 from rowferry.twins.klaviyo import KlaviyoTwin
-from rowferry.twins.server import Fault
+from rowferry.twins.server import Call, Fault
 from rowferry.wire import Request, Response
 from support.chunks import account_of, deliver, plan_of, put_chunk, receipts_of
 from support.vendors import braze, klaviyo
@@ -81,6 +81,32 @@ def test_rows_that_go_out_in_halves_after_a_failure_count(store: FolderStore, tw
     deliver(store, put_chunk(store, plan_of(COLUMNS), ROWS), account, clock)
     found = receipts_of(store)
     assert (found.delivered, found.requests, found.resent) == (10, 7, 50)
+
+
+def test_rows_that_are_handed_back_in_doubt_count_once_more(store: FolderStore, twin: BrazeTwin) -> None:
+    """Six requests for one row, over two calls, are five repeats: the last of the first call may have arrived too."""
+    twin.faults.extend([Fault(response=Response(500, b"oops"))] * 5)
+    clock = ManualClock()
+    account = account_of(BRAZE, braze.settings(twin.url), clock)
+    key = put_chunk(store, plan_of(COLUMNS), ROWS[:1])
+    assert [deliver(store, key, account, clock).status for _ in range(2)] == ["open", "settled"]
+    assert (receipts_of(store).requests, receipts_of(store).resent) == (6, 5)
+
+
+def test_a_row_that_is_refused_after_all_bears_the_vendors_reason(store: FolderStore, twin: BrazeTwin) -> None:
+    """One that broke the vendor, and is refused when it is tried once more, was no fault of the vendor's."""
+
+    def has(call: Call) -> bool:
+        return b'"u3"' in call.body
+
+    faults = [Fault(response=Response(500, b"oops"), when=has)] * 9 + [
+        Fault(response=Response(400, b'{"message":"no such thing"}'), when=has)
+    ]
+    twin.faults.extend(faults)
+    clock = ManualClock()
+    account = account_of(BRAZE, braze.settings(twin.url), clock, in_flight=1)
+    deliver(store, put_chunk(store, plan_of(COLUMNS), ROWS), account, clock)
+    assert [(row.id, row.code) for row in receipts_of(store).rejected] == [("row-3", "refused_by_vendor")]
 
 
 @pytest.mark.parametrize(("fails", "resent"), [(1, 0), (5, 10)])

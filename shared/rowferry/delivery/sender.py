@@ -38,6 +38,11 @@ class Sent:
         if self.doubtful and request.method != "GET":
             self.resent += len(self.doubtful.intersection(rows))
 
+    def count_left(self, rows: Sequence[int]) -> None:
+        """Those of these rows that have no outcome go out again in another call: a repeat, where they may have arrived."""
+        if self.doubtful:
+            self.resent += len(self.doubtful.intersection(rows).difference(self.delivered, self.rejected))
+
 
 class Sender:
     """Sends batches of one action to one account. Safe for threads.
@@ -65,6 +70,7 @@ class Sender:
                 waiting += self._suspect(part, answer, suspects)
         for suspect in suspects:
             self._judge(suspect, sent)
+        sent.count_left(batch.rows)
         return sent
 
     def _exchange(self, part: Batch, sent: Sent) -> Settled | Split | TryAgain | None:
@@ -186,6 +192,8 @@ class Sender:
         answer = self._exchange(suspect.part, sent)
         if isinstance(answer, Settled):
             self._keep(suspect.part, answer, sent)
+        elif isinstance(answer, Split):
+            self._split(suspect.part, answer, sent)
         elif answer is not None:
             sent.rejected[suspect.part.rows[0]] = Rejected("server_error", f"{fault}: {answer.reason}")
         if answer is not None and self._account.suspects is not None:
