@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -122,8 +123,8 @@ def renewing(claim: Claim) -> Iterator[Claim]:
 
 
 @contextmanager
-def renewing_all(held: Sequence[Claim]) -> Iterator[None]:
-    """Keep claims alive from one thread, and give all of them back in the end."""
+def renewing_all(held: Sequence[Claim], hands: ThreadPoolExecutor | None = None) -> Iterator[None]:
+    """Keep claims alive from one thread, and give all of them back in the end: with `hands`, many at a time."""
     done = threading.Event()
 
     def keep() -> None:
@@ -138,8 +139,7 @@ def renewing_all(held: Sequence[Claim]) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        for claim in held:
-            claim.give_back()
+        list((hands.map if hands else map)(Claim.give_back, held))
 
 
 def _body(owner: Owner, now: datetime, *, is_free: bool = False) -> bytes:

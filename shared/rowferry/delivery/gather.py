@@ -36,7 +36,7 @@ from rowferry.settings.hours import read_quiet_hours
 from rowferry.stores.port import NotFound, Store
 
 MOST = 300  # chunks at once: what a worker can claim, and bring to receipts, in a small part of its life
-_HANDS = 8  # chunks that are claimed and read at the same moment: each is some round trips to the store
+_HANDS = 16  # chunks that are claimed, or brought to receipts, at the same moment: each is some round trips to the store
 _THINGS_THAT_HAPPEN = frozenset({"event", "purchase", "notice"})  # two of one person are two; all else sets a state
 _HELD = Delivery("held", "it waits for those before it")
 
@@ -62,12 +62,12 @@ def deliver_gathered(
         return dict.fromkeys(keys, Delivery("open", f"quiet hours of {account.name}", quiet_seconds))
     with ThreadPoolExecutor(_HANDS, thread_name_prefix="gather") as hands:
         taken = dict(zip(keys[:MOST], hands.map(lambda key: _take(key, store, owner, clock), keys[:MOST]), strict=True))
-    shares = [share for share in taken.values() if isinstance(share, _Share)]
-    found = dict.fromkeys(keys, _HELD) | {key: got for key, got in taken.items() if isinstance(got, Delivery)}
-    with claims.renewing_all([share.claim for share in shares]):
-        for action in dict.fromkeys(share.plan.action for share in shares):
-            alike = [share for share in shares if share.plan.action == action]
-            found |= _Gathering(alike, action, account, clock, left_seconds).run()
+        shares = [share for share in taken.values() if isinstance(share, _Share)]
+        found = dict.fromkeys(keys, _HELD) | {key: got for key, got in taken.items() if isinstance(got, Delivery)}
+        with claims.renewing_all([share.claim for share in shares], hands):
+            for action in dict.fromkeys(share.plan.action for share in shares):
+                alike = [share for share in shares if share.plan.action == action]
+                found |= _Gathering(alike, action, account, clock, left_seconds, hands).run()
     return found
 
 
@@ -141,8 +141,16 @@ class _Share:
 class _Gathering:
     """The chunks of one action on their way."""
 
-    def __init__(self, shares: Sequence[_Share], action: str, account: Account, clock: Clock, left_seconds: Callable[[], float]) -> None:
-        self._shares, self._account, self._left_seconds = shares, account, left_seconds
+    def __init__(
+        self,
+        shares: Sequence[_Share],
+        action: str,
+        account: Account,
+        clock: Clock,
+        left_seconds: Callable[[], float],
+        hands: ThreadPoolExecutor,
+    ) -> None:
+        self._shares, self._account, self._left_seconds, self._hands = shares, account, left_seconds, hands
         self._action: Action[Any] = account.destination.actions[action]
         self._halt = Halt()
         self._sender = Sender(account, self._action, clock, self._halt, left_seconds)
@@ -236,10 +244,10 @@ class _Gathering:
                 delivered.append(place)
             elif number in sent.rejected:
                 rejected[place] = sent.rejected[number]
-        requests, resent = sent.requests, sent.resent
-        for share, delivered, rejected in outcomes.values():
-            share.record(delivered, rejected, requests, resent)
-            requests = resent = 0
+        (first, delivered, rejected), *others = outcomes.values()
+        first.record(delivered, rejected, sent.requests, sent.resent)
+        for recorded in [self._hands.submit(share.record, delivered, rejected) for share, delivered, rejected in others]:
+            recorded.result()
 
     def _delivery(self, share: _Share) -> Delivery:
         if share.is_settled:
