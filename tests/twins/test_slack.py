@@ -43,6 +43,8 @@ def test_a_message_is_posted() -> None:
         ({"text": "t", "blocks": [{"type": "header", "text": {"type": "plain_text", "text": "x" * 151}}]}, b"invalid_blocks"),
         ({"text": "t", "blocks": [{"type": "section", "fields": [{"type": "mrkdwn", "text": "x"}] * 11}]}, b"invalid_blocks"),
         ({"text": "t", "blocks": "no"}, b"invalid_blocks"),
+        ({"text": "t", "blocks": [{"type": "divider", "block_id": "a"}] * 2}, b"invalid_blocks"),
+        ({"text": "t", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "x" * 2_700}}] * 5}, b"msg_blocks_too_long"),
     ],
 )
 def test_a_message_that_slack_refuses(body: Any, word: bytes) -> None:

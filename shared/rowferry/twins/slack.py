@@ -81,6 +81,8 @@ class SlackTwin(Twin):
             return _said(400, "no_text")
         if not isinstance(blocks, list) or next(_bad_blocks(blocks), None):
             return _said(400, "invalid_blocks")
+        if sum(map(len, _texts_in(blocks))) > _MOST_CHARACTERS:
+            return _said(400, "msg_blocks_too_long")
         if blocks and not text:
             self.violations.append("blocks without a text: notifications show nothing")
         if isinstance(text, str) and len(text) > 40_000:
@@ -97,6 +99,7 @@ class SlackTwin(Twin):
 
 
 TWIN = SlackTwin
+_MOST_CHARACTERS = 13_200  # of all blocks together; undocumented (slackapi/bolt-js issue 2509)
 _TYPES = {"section", "header", "context", "actions", "image", "divider", "markdown", "rich_text", "table", "video", "input", "file"}
 
 
@@ -108,6 +111,9 @@ def _bad_blocks(blocks: list[Any]) -> Iterator[str]:
     """What of Block Kit's rules the blocks break."""
     if len(blocks) > 50:
         yield "more than 50 blocks"
+    named = [str(block["block_id"]) for block in blocks if isinstance(block, dict) and "block_id" in block]
+    if len(set(named)) < len(named):
+        yield "a block_id that is there twice"
     for block in blocks:
         if not isinstance(block, dict) or block.get("type") not in _TYPES:
             yield "a block of no known type"
@@ -119,6 +125,16 @@ def _bad_blocks(blocks: list[Any]) -> Iterator[str]:
             yield from _bad_text(item, 2_000)
         if len(block.get("fields") or []) > 10 or len(block.get("elements") or []) > (10 if block["type"] == "context" else 25):
             yield "too many fields or elements"
+
+
+def _texts_in(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("text"), str):
+            yield node["text"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for part in node:
+            yield from _texts_in(part)
 
 
 def _bad_text(item: Any, limit: int) -> Iterator[str]:
