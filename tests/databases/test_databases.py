@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Column, DateTime, Integer, MetaData, Table
-from sqlalchemy.dialects import mssql, postgresql
+from sqlalchemy.dialects import mssql, mysql, postgresql, sqlite
 
 from rowferry.app import App
 from rowferry.databases.copying import copy_rows
 from rowferry.databases.database import Database
-from rowferry.databases.queue import mark_statement, take, take_statement
+from rowferry.databases.queue import counted_mark_statement, mark_statement, take, take_statement
 from rowferry.databases.reader import read_rows
 from rowferry.delivery.runs import RunResult
 from rowferry.errors import SourceError, TryLater, UsageError
@@ -122,6 +122,35 @@ def test_a_queue_is_taken_sent_and_marked(tmp_path: Path, twin: BrazeTwin, url: 
     assert fetch(url, "SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL") == [(0,)]
     assert run(shop, url).read == 0
     assert len(shop.sent()) == 200
+
+
+@pytest.mark.parametrize("unique", [True, False])
+def test_a_row_that_comes_with_a_taken_key_is_not_taken_for_sent(tmp_path: Path, twin: BrazeTwin, url: str, unique: bool) -> None:
+    """A key that the table does not keep unique: what came while the vendor was asked is not marked, and leaves next."""
+    shop = queue_shop(tmp_path, twin, url)
+    if not unique:
+        execute(url, "ALTER TABLE outbox DROP CONSTRAINT outbox_pkey", "INSERT INTO outbox VALUES (8, 'u8b', 'gold', NULL)")
+
+    def insert(_call: Call) -> bool:
+        execute(url, f"INSERT INTO outbox VALUES ({201 if unique else 7}, 'late', 'gold', NULL)")
+        return True
+
+    twin.faults.append(Fault(when=insert))
+    first = 200 if unique else 201
+    assert run(shop, url).delivered == first
+    waiting = {customer for (customer,) in fetch(url, "SELECT customer FROM outbox WHERE sent_at IS NULL")}
+    assert waiting == ({"late"} if unique else {"late", "u7"})
+    assert run(shop, url).delivered == len(waiting)
+    assert {item["external_id"] for item in shop.sent()} >= {"late", "u7", "u8"}
+    assert fetch(url, "SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL") == [(0,)]
+
+
+@pytest.mark.parametrize("dialect", [postgresql.dialect(), mssql.dialect(), mysql.dialect(), sqlite.dialect()])
+def test_every_database_is_asked_to_count_before_it_marks(dialect: Any) -> None:
+    """The count stands in a table of its own within the statement, since MySQL takes it nowhere else."""
+    text = " ".join(str(counted_mark_statement(TABLE, ["id", "part"], "sent_at").compile(dialect=dialect)).split())
+    assert "FROM (SELECT count(*) AS rows_waiting FROM shop.outbox AS waiting WHERE waiting.id = " in text.replace("`", "")
+    assert text.count("sent_at IS NULL") == 2
 
 
 def test_no_row_is_marked_ahead_of_the_vendors_answer(tmp_path: Path, twin: BrazeTwin, url: str) -> None:

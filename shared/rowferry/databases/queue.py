@@ -4,17 +4,33 @@
 
 A taken row belongs to the sync's open run, and a sync has one open run at a time (its claim is the
 lease), so no two workers ever take one row. The mark is set after the run's commit and before its close: a
-repeat sets it again to the same effect, and no row is marked ahead of a vendor's answer.
+repeat sets it again to the same effect, and no row is marked ahead of a vendor's answer. Where nothing in the
+table makes the key unique, a row may have come meanwhile that has the key of one that was taken: then none of
+this key is marked, and all of them leave with the next run, for rather one too many is sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
-from sqlalchemy import Boolean, DateTime, Integer, Select, Table, Update, and_, bindparam, select, update
+from sqlalchemy import (
+    Boolean,
+    DateTime,
+    Integer,
+    PrimaryKeyConstraint,
+    Select,
+    Table,
+    UniqueConstraint,
+    Update,
+    and_,
+    bindparam,
+    func,
+    select,
+    update,
+)
 
 from rowferry.databases.database import Database
 from rowferry.errors import SourceError
@@ -36,6 +52,15 @@ def mark_statement(table: Table, key: Sequence[str], mark: str) -> Update:
     return update(table).where(same, table.c[mark].is_(None)).values({mark: bindparam("mark_value")})
 
 
+def counted_mark_statement(table: Table, key: Sequence[str], mark: str) -> Update:
+    """Set the mark of the rows with a key, unless more of them wait than the `copies` that were taken."""
+    waiting = table.alias("waiting")
+    same = and_(*(waiting.c[name] == bindparam(f"k_{place}") for place, name in enumerate(key)))
+    # MySQL takes no table that it updates in a subquery, but for one within another.
+    counted = select(func.count().label("rows_waiting")).select_from(waiting).where(same, waiting.c[mark].is_(None)).subquery()
+    return mark_statement(table, key, mark).where(select(counted.c.rows_waiting).scalar_subquery() <= bindparam("copies"))
+
+
 def take(database: Database, table_name: str, key: Sequence[str], mark: str, most: int = MOST_ROWS) -> Iterator[Mapping[str, Any]]:
     """The rows that wait now. Raises `SourceError` for a missing column."""
     table = _table(database, table_name, [*key, mark])
@@ -46,14 +71,29 @@ def take(database: Database, table_name: str, key: Sequence[str], mark: str, mos
 
 
 def mark_sent(database: Database, table_name: str, key: Sequence[str], mark: str, rows: Iterable[Sequence[Any]], at: datetime) -> None:
-    """Mark the rows with these keys, some hundred in each transaction; those that are marked already stay as they are."""
+    """Mark the rows with these keys, some hundred in each transaction; those that are marked already stay as they are.
+    The same keys must come one after the other."""
     table = _table(database, table_name, [*key, mark])
     statement, value = mark_statement(table, key, mark), _value(table, mark, at)
-    found = iter(rows)
-    while group := list(islice(found, _MARK_ROWS)):
-        values = [{**{f"k_{place}": part for place, part in enumerate(row)}, "mark_value": value} for row in group]
+    counts = not _is_unique(table, key)
+    if counts:
+        statement = counted_mark_statement(table, key, mark)
+    found = groupby(rows)
+    while group := [(row, sum(1 for _ in copies)) for row, copies in islice(found, _MARK_ROWS)]:
+        values = [
+            {**{f"k_{place}": part for place, part in enumerate(row)}, "mark_value": value, **({"copies": copies} if counts else {})}
+            for row, copies in group
+        ]
         with database.connection() as connection:
             connection.execute(statement, values)
+
+
+def _is_unique(table: Table, key: Sequence[str]) -> bool:
+    """Whether the table itself sees to it that no two rows have the same key."""
+    constraints = [found for found in table.constraints if isinstance(found, PrimaryKeyConstraint | UniqueConstraint)]
+    indexes = [index for index in table.indexes if index.unique]
+    columns = [{column.name for column in found.columns} for found in (*constraints, *indexes)]
+    return any(names and names <= set(key) for names in columns)
 
 
 def _table(database: Database, name: str, columns: Sequence[str]) -> Table:

@@ -104,14 +104,15 @@ class Finisher:
         self.warehouse.drop(rejected)
 
     def _keys(self, run: Run, outline: Outline) -> Iterator[Sequence[Any]]:
-        """The keys of all rows of the run, column by column; every one of them has its outcome. Those that were dropped
-        with the run wait on in their queue."""
+        """The keys of all rows of the run, column by column and in their order; every one of them has its outcome. Those
+        that were dropped with the run wait on in their queue."""
         names = [name for name, _ in outline.plan.columns]
         columns = ", ".join(f"c_{names.index(name)}" for name in outline.plan.key_columns)
         statement = f"SELECT {columns} FROM {self.warehouse.quote(outline.run_table)} WHERE op = 'create'"
         if run.has(DROPPED):
             dropped = f"SELECT row_id FROM {self.warehouse.quote(tables.RECEIPTS)} WHERE run = @run AND sync = @sync AND code = '{DROPPED}'"
             statement += f" AND row_id NOT IN ({dropped})"
+        statement += f" ORDER BY {columns}"
         params = {"run": Param("STRING", run.run), "sync": Param("STRING", run.sync)}
         return (tuple(row.values()) for row in self.warehouse.query(statement, params))
 
