@@ -106,6 +106,13 @@ def test_a_gathering_is_bounded(store: FolderStore, twin: BrazeTwin, account: Ac
     assert left_behind(store) == []
 
 
+def test_a_gathering_is_bounded_by_rows(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """Webhooks that bring many rows each are not all read into memory at once."""
+    keys = put(store, *([f"u{number}-{row}" for row in range(400)] for number in range(40)))
+    assert Counter(statuses(gather(store, keys, account, clock))) == {"settled": 16, "held": 24}
+    assert len(twin.profiles) == 16 * 400
+
+
 def test_each_row_has_its_own_outcome(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
     """One without an id is rejected before it is sent, one by the vendor; the dead letters are their own chunks'."""
     outbox = Outbox(store)

@@ -36,6 +36,7 @@ from rowferry.settings.hours import read_quiet_hours
 from rowferry.stores.port import NotFound, Store
 
 MOST = 300  # chunks at once: what a worker can claim, and bring to receipts, in a small part of its life
+_MOST_ROWS = 5_000  # a webhook may bring a thousand events
 _HANDS = 16  # chunks that are claimed, or brought to receipts, at the same moment: each is some round trips to the store
 _THINGS_THAT_HAPPEN = frozenset({"event", "purchase", "notice"})  # two of one person are two; all else sets a state
 _HELD = Delivery("held", "it waits for those before it")
@@ -52,8 +53,8 @@ def deliver_gathered(
 ) -> dict[str, Delivery]:
     """Bring these chunks of one destination to their receipts together, as far as vendor and time allow; how far each got.
 
-    At most the first `MOST` are taken, and of those that set one person's state only the first: the others
-    are `held` for another time. Raises `ValueError` when a key names no chunk, `TryLater` when the store is out
+    At most the first `MOST` are taken, fewer when they have many rows, and of those that set one person's state
+    only the first: the others are `held` for another time. Raises `ValueError` when a key names no chunk, `TryLater` when the store is out
     of reach.
     """
     quiet_hours = account.settings.quiet_hours
@@ -61,7 +62,7 @@ def deliver_gathered(
     if quiet_seconds > 0:
         return dict.fromkeys(keys, Delivery("open", f"quiet hours of {account.name}", quiet_seconds))
     with ThreadPoolExecutor(_HANDS, thread_name_prefix="gather") as hands:
-        taken = dict(zip(keys[:MOST], hands.map(lambda key: _take(key, store, owner, clock), keys[:MOST]), strict=True))
+        taken = _take_many(keys[:MOST], lambda key: _take(key, store, owner, clock), hands)
         shares = [share for share in taken.values() if isinstance(share, _Share)]
         found = dict.fromkeys(keys, _HELD) | {key: got for key, got in taken.items() if isinstance(got, Delivery)}
         with claims.renewing_all([share.claim for share in shares], hands):
@@ -69,6 +70,17 @@ def deliver_gathered(
                 alike = [share for share in shares if share.plan.action == action]
                 found |= _Gathering(alike, action, account, clock, left_seconds, hands).run()
     return found
+
+
+def _take_many(keys: Sequence[str], take: Callable[[str], _Share | Delivery], hands: ThreadPoolExecutor) -> dict[str, _Share | Delivery]:
+    """Take chunks, some at a time, until their rows are as many as are held in memory."""
+    taken: dict[str, _Share | Delivery] = {}
+    for start in range(0, len(keys), _HANDS):
+        some = keys[start : start + _HANDS]
+        taken.update(zip(some, hands.map(take, some), strict=True))
+        if sum(len(share.rows) for share in taken.values() if isinstance(share, _Share)) >= _MOST_ROWS:
+            break
+    return taken
 
 
 def _take(key: str, store: Store, owner: Owner, clock: Clock) -> _Share | Delivery:
