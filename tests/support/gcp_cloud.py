@@ -112,7 +112,7 @@ class GcpCloud:
 
     def fire(self, function: str, said: dict[str, Any]) -> str:
         status, text = self.functions[function].call(orjson.dumps(said), {"Content-Type": "application/json"})
-        assert status == 200, f"{function} answered {status}: {text}"
+        assert status == 200, f"{function} answered {status}: {text}\n{self.functions[function].log.read_text(errors='replace')[-3000:]}"
         return text
 
     def settle(self) -> None:
