@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from rowferry.app import App
+from rowferry.clock import ManualClock
 from rowferry.delivery import claim
 from rowferry.delivery.runs import RunResult
 from rowferry.machine import Machine
@@ -33,9 +35,15 @@ def shop(tmp_path: Path, twin: BrazeTwin) -> Shop:
     return found
 
 
-def sync(shop: Shop) -> RunResult:
-    with App(read_settings(shop.config), environment=ENVIRONMENT) as app:
-        return Machine(app).sync("customers")
+def sync(shop: Shop, name: str = "customers", *, days_ago: int = 0) -> RunResult:
+    clock = ManualClock(datetime.now(UTC) - timedelta(days=days_ago)) if days_ago else None
+    with App(read_settings(shop.config), environment=ENVIRONMENT, clock=clock) as app:
+        return Machine(app).sync(name)
+
+
+def run_tables(shop: Shop) -> list[str]:
+    """Names of the run tables that are there."""
+    return [name for (name,) in shop.execute("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'run\\_%' ESCAPE '\\'")]
 
 
 def sales(shop: Shop) -> None:
@@ -120,3 +128,41 @@ def test_who_is_overtaken_waits_again(shop: Shop, monkeypatch: pytest.MonkeyPatc
 
         monkeypatch.setattr(claim, "is_held", is_held)
         assert sync(shop).delivered == 3
+
+
+@pytest.mark.parametrize("days", [20, 45])
+def test_a_run_that_was_open_for_weeks_is_closed(shop: Shop, twin: BrazeTwin, days: int) -> None:
+    """A key that nobody mended for so long: what the run needs to be closed is there, though tables of other runs expire."""
+    shop.settings["syncs"]["others"] = shop.settings["syncs"]["customers"]
+    shop.save()
+    twin.faults.append(UNAUTHORIZED)
+    failed = sync(shop, days_ago=days)
+    assert failed.status == "failed"
+    assert sync(shop, "others").delivered == 3  # another run's table is made: those whose time is over go
+    found = sync(shop)
+    assert (found.run, found.status, found.delivered) == (failed.run, "closed", 3)
+    assert sync(shop).unchanged == 3
+
+
+def test_a_model_that_could_not_be_read_for_months_is_read_in_the_end(shop: Shop) -> None:
+    """The run began long ago; its table lives from when it is made."""
+    shop.settings["syncs"]["others"] = shop.settings["syncs"]["customers"]
+    shop.save()
+    shop.execute("ALTER TABLE crm.customers RENAME TO away")
+    failed = sync(shop, days_ago=100)
+    assert failed.status == "failed"
+    shop.execute("ALTER TABLE crm.away RENAME TO customers")
+    shop.settings["destinations"]["braze"]["quiet_hours"] = "00:00-23:59"
+    shop.save()
+    assert (sync(shop).status, sync(shop, "others").status) == ("open", "open")
+    assert len(run_tables(shop)) == 2
+
+
+def test_a_refused_run_leaves_no_table_behind_the_next(shop: Shop) -> None:
+    """Only the latest run can be accepted, so an hourly sync that a guard refuses keeps one table, not one an hour."""
+    sync(shop)
+    shop.settings["syncs"]["customers"]["guards"] = {"max_changed_percent": 30}
+    shop.save()
+    shop.execute("UPDATE crm.customers SET tier = 'new'")
+    assert [sync(shop).status for _ in range(3)] == ["refused"] * 3
+    assert len(run_tables(shop)) == 1

@@ -34,7 +34,7 @@ from rowferry.syncs.stretches import Stretch, cut, is_exported, neighbours
 from rowferry.warehouse.port import TooLarge, Warehouse, WarehouseError
 
 LARGE_CHUNKS = 5  # from more chunks than that, some minutes of sending each, a run counts as a backfill: others pass it
-RUN_TABLE_LIFE = timedelta(days=14)
+RUN_TABLE_LIFE = timedelta(days=60)  # a run can't be closed without it: longer than buckets keep its chunks (infra's keep_days)
 _CHUNK_SECONDS = 30.0  # writing a chunk takes a second or two; what a slow store may make of it
 
 
@@ -92,7 +92,16 @@ class Starter:
         name = f"{self.clock.now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         if not head.advance(latest, name):
             name = head.read() or name  # somebody else was first: theirs is as good
+        elif latest is not None:
+            self._drop_tables(Run(self.store, sync, latest))
         return Run(self.store, sync, name)
+
+    def _drop_tables(self, run: Run) -> None:
+        """Drop what a run before this one may have left: a refused one, or one whose closing was killed near its end."""
+        outline = run.read("outline") or {}
+        for table in (outline.get("run_table"), outline.get("source_table")):
+            if table:
+                self.warehouse.drop(table)
 
     def _accepted(self, sync: str, latest: str | None, accept: str) -> Run:
         if accept != latest:
@@ -116,7 +125,7 @@ class Starter:
         if not run.has("outline"):
             run.put("outline", outline_of(run.run, started_at).to_dict())
         outline = Outline.from_dict(run.read("outline") or {})
-        counts = make_run_table(self.warehouse, outline, expires_at=started_at + RUN_TABLE_LIFE)
+        counts = make_run_table(self.warehouse, outline, expires_at=self.clock.now() + RUN_TABLE_LIFE)
         known = known_rows(self.warehouse, outline.state_table) if outline.state_table else 0
         reason = refusal(outline.guards, counts, known)
         if reason is not None and not run.has("accepted"):
