@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _LOOK_AGAIN_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 6 * 3600.0
+_LONGEST_REST_SECONDS = 60.0  # of a destination that can't be sent to: a key that was mended is found out so soon
 Progress = Callable[[int], None]
 log = logging.getLogger("rowferry")
 
@@ -46,6 +47,8 @@ class Machine:
     app: App
     progress: Progress = field(default=_silent)
     _listing: dict[str, str] = field(default_factory=dict)
+    _resting_until: dict[str, float] = field(default_factory=dict)
+    _said: dict[str, set[str]] = field(default_factory=dict)
 
     def sync(self, name: str, *, accept: str | None = None, kind: str = "sync", **outline: Any) -> RunResult:
         """Resume the sync's open run or start one, deliver all of it, close it.
@@ -146,21 +149,32 @@ class Machine:
         return sum(map(self._deliver_relayed, (destination,) if destination else tuple(self.app.settings.destinations)))
 
     def _deliver_relayed(self, destination: str) -> int:
-        """Oldest first, and many at once, round by round while some get through."""
+        """Oldest first, and many at once, round by round while some get through. A vendor that refuses us, or asks us
+        to wait, is left alone for a while."""
+        if self.app.clock.monotonic() < self._resting_until.get(destination, 0.0):
+            return 0
         keys = [found.key for found in sorted(self.app.state.list(f"{OUTBOX}{destination}/{URGENT}/"), key=lambda found: found.updated_at)]
         done = 0
         while keys:
             try:
                 found = self.app.deliver_gathered(keys)
             except RowferryError as error:
-                log.warning("%d chunks for %s wait in the outbox: %s", len(keys), destination, error)
+                self._rest(destination, {str(error)})
                 break
-            for reason in {got.reason for got in found.values() if got.status in ("open", "refused")}:
-                log.warning("some chunks for %s wait in the outbox: %s", destination, reason)
+            stopped = [got for got in found.values() if got.status in ("open", "refused")]
+            asked = [_LONGEST_REST_SECONDS if got.status == "refused" else got.wait_seconds or 0.0 for got in stopped]
+            self._rest(destination, {got.reason for got in stopped}, max(asked, default=0.0))
             finished = sum(self._finish_relayed(ChunkName.of(key)) for key, got in found.items() if got.status == "settled")
             done += finished
             keys = [key for key, got in found.items() if got.status == "held"] if finished else []
         return done
+
+    def _rest(self, destination: str, reasons: set[str], seconds: float = 0.0) -> None:
+        """Say once why chunks wait, and leave the destination alone for so long, a minute at most."""
+        for reason in sorted(reasons - self._said.get(destination, set())):
+            log.warning("some chunks for %s wait in the outbox: %s", destination, reason)
+        self._said[destination] = reasons
+        self._resting_until[destination] = self.app.clock.monotonic() + min(_LONGEST_REST_SECONDS, seconds)
 
     def _finish_relayed(self, name: ChunkName) -> bool:
         try:

@@ -38,6 +38,40 @@ def app_in(folder: Path, twin: BrazeTwin, clock: ManualClock) -> App:
     return App(read_settings(folder / "rowferry.yaml", ENVIRONMENT), base=folder, environment=ENVIRONMENT, clock=clock)
 
 
+def test_a_vendor_that_refuses_us_is_not_asked_each_second(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A server looks at its outbox each second: a refused key is tried once a minute, and said once. Mended, all leaves."""
+    clock = ManualClock()
+    with BrazeTwin(api_key="another") as twin, app_in(tmp_path / "home", twin, clock) as app:
+        machine = Machine(app)
+        for number in range(3):
+            app.outbox.relay(
+                id=str(number), source="webhook.shop", destination="braze", action="profile", rows=[{"external_id": f"u{number}"}]
+            )
+        for _ in range(90):
+            assert machine.deliver_relayed("braze") == 0
+            clock.sleep(1)
+        assert twin.requests == 2
+        assert len([record for record in caplog.records if "wait in the outbox" in record.message]) == 1
+        twin.api_key = "braze-key"
+        clock.sleep(60)
+        assert machine.deliver_relayed("braze") == 3
+
+
+def test_one_that_is_damaged_holds_nobody_up(tmp_path: Path, twin: BrazeTwin, caplog: pytest.LogCaptureFixture) -> None:
+    """It waits for a person, and is said once; the others leave each second as ever."""
+    with app_in(tmp_path / "home", twin, ManualClock()) as app:
+        machine = Machine(app)
+        app.state.write("outbox/braze/1/webhook.shop/relayed/broken.jsonl.gz", b"not packed")
+        for number in range(3):
+            app.outbox.relay(
+                id=str(number), source="webhook.shop", destination="braze", action="profile", rows=[{"external_id": f"u{number}"}]
+            )
+            assert machine.deliver_relayed("braze") == 1
+        for _ in range(3):
+            assert machine.deliver_relayed("braze") == 0
+    assert len([record for record in caplog.records if "wait in the outbox" in record.message]) == 1
+
+
 def buried(app: App) -> list[tuple[str, str]]:
     """Whose rows are dead letters, and why."""
     found = app.warehouse.query("SELECT row_key, code FROM rowferry.dead_letters ORDER BY row_key")
