@@ -153,6 +153,21 @@ def test_a_vendor_that_is_down_is_asked_by_the_queue_alone(day: Night, twin: Bra
     assert [found.key for found in day.app.state.list(CLAIMS)] == ["claims/suspects/braze.json"]  # nobody is at any chunk
 
 
+def test_a_revoked_key_is_asked_for_once_a_sweep(day: Night, twin: BrazeTwin) -> None:
+    """Each chunk hears it once; after that one of them asks, until the key is mended and all go on."""
+    day.app.start_sync("customers")
+    twin.faults.extend([Fault(response=Response(401, b'{"message":"Invalid API key"}'))] * 5)
+    day.announce_all()
+    day.work_off()
+    assert (day.queue, twin.requests) == ([], 3)
+    announced = []
+    for _ in range(6):
+        announced.append(day.sweep())
+        day.work_off()
+    assert announced == [0, 1, 1, 1, 2, 0]  # the first comes too early; the third that asks gets through
+    assert (day.queue, day.delivered, twin.requests) == ([], 300, 5 + 6)
+
+
 def test_a_call_whose_time_was_up_stays_in_its_queue(day: Night) -> None:
     """It is worth coming back at once, which no sweep could do."""
     day.app.start_sync("customers")

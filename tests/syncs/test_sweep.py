@@ -14,6 +14,7 @@ from rowferry.delivery import rest
 from rowferry.delivery.chunk import OUTBOX, ChunkName
 from rowferry.delivery.outbox import Outbox
 from rowferry.delivery.receipts import Receipts
+from rowferry.delivery.runs import Run
 from rowferry.owner import Owner
 from rowferry.stores.folder import FolderStore
 from rowferry.syncs.sweep import LEFT_ALONE, RELAYS_KEPT, Sweeper
@@ -66,6 +67,21 @@ def test_a_chunk_is_stuck_when_nobody_has_touched_it_for_a_while(store: FolderSt
     assert sweeper.stuck_chunks() == []
     clock.sleep(LEFT_ALONE.total_seconds() + 1)
     assert sweeper.stuck_chunks() == [name.key, waits, backfill]
+
+
+def test_of_a_refused_run_one_chunk_asks_whether_the_key_is_mended(store: FolderStore, clock: ManualClock, sweeper: Sweeper) -> None:
+    """A revoked key is not asked by thousands; once one gets through, or somebody starts the run again, all go on."""
+    keys = [chunk(store, number) for number in range(3)]
+    run = Run(store, "customers", "r1")
+    run.fail("Invalid API key", clock.now())
+    clock.sleep(LEFT_ALONE.total_seconds() + 1)
+    assert sweeper.stuck_chunks() == keys[:1]
+    settle(store, keys[0], clock.now())
+    clock.sleep(LEFT_ALONE.total_seconds() + 1)
+    assert sweeper.stuck_chunks() == keys[1:]
+    store.delete("receipts/customers/r1/00000.json")
+    run.go_on()
+    assert sweeper.stuck_chunks() == keys
 
 
 def test_announced_is_what_the_time_suffices_for(store: FolderStore, sweeper: Sweeper) -> None:

@@ -39,7 +39,8 @@ class Sweeper:
         """Chunks that nobody will bring to their receipts by themselves, the urgent lane first.
 
         A chunk has stood there for so long, nothing of its run was settled, worked on or tried for so long either
-        (it waits for its turn in the queue, and one message is enough), and its destination does not rest.
+        (it waits for its turn in the queue, and one message is enough), and its destination does not rest. Of a run
+        that the vendor refused one is enough to see whether the key is mended.
         """
         before = self.clock.now() - older_than
         tried = {_unit(found.key) for found in self.store.list(CLAIMS) if found.updated_at > before}
@@ -51,7 +52,8 @@ class Sweeper:
             if last_at is not None:
                 settled_at[destination] = max(last_at, settled_at.get(destination, last_at))
             if run not in tried and (last_at is None or last_at <= before):
-                stuck += [name for name, at in chunks if at <= before and f"{PREFIX}{name.stem}.json" not in settled]
+                waiting = [name for name, at in chunks if at <= before and f"{PREFIX}{name.stem}.json" not in settled]
+                stuck += waiting[:1] if self._is_refused(run, last_at) else waiting
         resting = {to for to in {name.destination for name in stuck} if rest.is_on(self.store, to, self.clock.now(), settled_at.get(to))}
         return [name.key for name in sorted(stuck, key=_by_lane) if name.destination not in resting]
 
@@ -60,6 +62,10 @@ class Sweeper:
         ago: nobody has finished them, or the webhook came again."""
         before = self.clock.now() - older_than
         return [receipts.key for _, receipts in self._old_relays(before) if receipts is not None and receipts.updated_at <= before]
+
+    def _is_refused(self, run: str, settled_at: datetime | None) -> bool:
+        failed = self.store.head(f"runs/{run}/failed.json")
+        return failed is not None and (settled_at is None or settled_at < failed.updated_at)
 
     def _old_relays(self, before: datetime) -> Iterator[tuple[ChunkName, Object | None]]:
         """Relayed chunks that should be gone by now, with their receipts, where they have some; so many at once
