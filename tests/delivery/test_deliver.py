@@ -16,6 +16,7 @@ from rowferry.delivery.account import Account
 from rowferry.destinations.braze import DESTINATION
 from rowferry.errors import TryLater
 from rowferry.stores.folder import FolderStore
+from rowferry.stores.port import Object
 from rowferry.twins.braze import BrazeTwin
 from rowferry.twins.server import Call, Fault
 from rowferry.wire import Response
@@ -278,3 +279,19 @@ def test_a_store_that_fails_while_working_loses_nothing(
     sent = sum(len(orjson.loads(call.body)["attributes"]) for call in twin.log)
     assert receipts_of(store).delivered == 1500
     assert sent - 1500 <= account.in_flight * 75
+
+
+def test_a_settled_chunk_is_cleared_up_by_two_at_once(tmp_path: Path, store: FolderStore, account: Account, clock: ManualClock) -> None:
+    """Both find the receipts and what is left of the journal; that one of them removes it first is no trouble for the other."""
+
+    class Raced(FolderStore):
+        def list(self, prefix: str = "", after: str = "") -> Iterator[Object]:
+            for found in super().list(prefix, after):
+                if prefix.startswith("journal/"):
+                    self.delete(found.key)
+                yield found
+
+    key = put_chunk(store, plan_of(COLUMNS), people(3))
+    assert deliver(store, key, account, clock).status == "settled"
+    store.create("journal/s1/r1/00000/00000000", b"[]")
+    assert deliver(Raced(tmp_path), key, account, clock).status == "settled"

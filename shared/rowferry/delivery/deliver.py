@@ -26,7 +26,7 @@ from rowferry.delivery.account import Account
 from rowferry.delivery.batch import Batch, batches
 from rowferry.delivery.chunk import Chunk, ChunkName, Row
 from rowferry.delivery.halt import Halt
-from rowferry.delivery.journal import Journal, LostClaim
+from rowferry.delivery.journal import Journal, LostClaim, clear_away
 from rowferry.delivery.plan import Plan
 from rowferry.delivery.receipts import Receipts, RejectedRow, is_settled
 from rowferry.delivery.sender import Sender
@@ -100,7 +100,7 @@ def _quiet_seconds(quiet_hours: str | None, clock: Clock) -> float:
 
 def _clear_away(store: Store, name: ChunkName) -> Delivery:
     """The receipts stand: remove what a worker that was killed right after writing them left behind."""
-    Journal(store, name.stem).clear()
+    clear_away(store, name.stem)
     return Delivery("settled")
 
 

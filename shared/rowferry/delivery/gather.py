@@ -25,7 +25,7 @@ from rowferry.delivery.batch import Batch, batches
 from rowferry.delivery.chunk import Chunk, ChunkName, Row
 from rowferry.delivery.deliver import Delivery, FieldsOf
 from rowferry.delivery.halt import Halt
-from rowferry.delivery.journal import Journal, LostClaim
+from rowferry.delivery.journal import Journal, LostClaim, clear_away
 from rowferry.delivery.plan import Plan
 from rowferry.delivery.receipts import Receipts, RejectedRow, entry_of, is_settled
 from rowferry.delivery.sender import Sender, Sent
@@ -105,7 +105,7 @@ def _take(key: str, store: Store, owner: Owner, clock: Clock) -> _Share | Delive
 
 def _read(name: ChunkName, claim: claims.Claim, store: Store) -> _Share | Delivery:
     if is_settled(store, name):
-        Journal(store, name.stem).clear()  # whoever wrote the receipts may have been killed before that
+        clear_away(store, name.stem)
         return Delivery("settled")
     with Chunk(store, name.key) as chunk:
         return _Share(name, claim, chunk.plan, list(chunk.rows()), store, Journal(store, name.stem))

@@ -35,7 +35,7 @@ class Journal:
 
     def __init__(self, store: Store, stem: str) -> None:
         self._store = store
-        self._prefix = f"journal/{stem}/"
+        self._prefix = _prefix(stem)
         self._waiting: list[dict[str, Any]] = []
         self._adding = threading.Lock()
         self._writing = threading.Lock()
@@ -77,5 +77,19 @@ class Journal:
 
     def clear(self) -> None:
         """Remove it: the receipts stand."""
-        for found in self._store.list(self._prefix):
-            self._store.delete(found.key)
+        _remove(self._store, self._prefix)
+
+
+def clear_away(store: Store, stem: str) -> None:
+    """Remove a journal unread, whose chunk's receipts stand: whoever wrote them may have been killed before that, or
+    be at it just now."""
+    _remove(store, _prefix(stem))
+
+
+def _prefix(stem: str) -> str:
+    return f"journal/{stem}/"
+
+
+def _remove(store: Store, prefix: str) -> None:
+    for found in store.list(prefix):
+        store.delete(found.key)
