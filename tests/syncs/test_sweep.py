@@ -181,3 +181,12 @@ def test_receipts_of_relays_are_kept_as_long_as_repeats_may_come(store: FolderSt
     assert Sweeper(store, ManualClock(now)).forget_relays() == 2 - len(left)
     assert [found.key for found in store.list("receipts/notice/")] == [f"receipts/notice/relayed/{name}.json" for name in left]
     assert [found.key for found in store.list("receipts/customers/")] == ["receipts/customers/r1/00000.json"]
+
+
+def test_receipts_stay_while_their_chunk_may_be_sent(store: FolderStore) -> None:
+    """A machine that was off for weeks right after a notice had arrived: it is not sent again for want of its receipts."""
+    name = relay(store, settled=True)
+    clock = ManualClock((datetime.now(UTC) + 2 * RELAYS_KEPT).replace(hour=3))
+    assert Sweeper(store, clock).forget_relays() == 0
+    store.delete(name.key)
+    assert Sweeper(store, clock).forget_relays() == 1

@@ -111,11 +111,13 @@ class Sweeper:
 
     def forget_relays(self) -> int:
         """Remove the receipts of webhooks and notices that no sender repeats any more; how many. Looks in some hours of
-        the day only."""
+        the day only. Those whose chunk stands in the outbox yet stay: without them it would be sent again."""
         if self.clock.now().hour not in FORGETTING_HOURS:
             return 0
         before = self.clock.now() - RELAYS_KEPT
-        old = [found.key for found in self.store.list(PREFIX) if found.key.split("/")[2] == RELAYED and found.updated_at <= before]
+        old = {found.key for found in self.store.list(PREFIX) if found.key.split("/")[2] == RELAYED and found.updated_at <= before}
+        if old:
+            old.difference_update(f"{PREFIX}{name.stem}.json" for name, _ in self._outbox())
         for key in old:
             self.store.delete(key)
         return len(old)
