@@ -13,6 +13,7 @@ import pytest
 from rowferry.clock import ManualClock
 from rowferry.delivery import claim as claims
 from rowferry.delivery.account import Account
+from rowferry.delivery.runs import Run
 from rowferry.destinations.braze import DESTINATION
 from rowferry.errors import TryLater
 from rowferry.stores.folder import FolderStore
@@ -281,17 +282,26 @@ def test_a_store_that_fails_while_working_loses_nothing(
     assert sent - 1500 <= account.in_flight * 75
 
 
+class _Raced(FolderStore):
+    """A store in which somebody else removes a journal while it is read."""
+
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Object]:
+        for found in super().list(prefix, after):
+            if prefix == "journal/s1/r1/00000/":
+                self.delete(found.key)
+            yield found
+
+
 def test_a_settled_chunk_is_cleared_up_by_two_at_once(tmp_path: Path, store: FolderStore, account: Account, clock: ManualClock) -> None:
     """Both find the receipts and what is left of the journal; that one of them removes it first is no trouble for the other."""
-
-    class Raced(FolderStore):
-        def list(self, prefix: str = "", after: str = "") -> Iterator[Object]:
-            for found in super().list(prefix, after):
-                if prefix.startswith("journal/"):
-                    self.delete(found.key)
-                yield found
 
     key = put_chunk(store, plan_of(COLUMNS), people(3))
     assert deliver(store, key, account, clock).status == "settled"
     store.create("journal/s1/r1/00000/00000000", b"[]")
-    assert deliver(Raced(tmp_path), key, account, clock).status == "settled"
+    assert deliver(_Raced(tmp_path), key, account, clock).status == "settled"
+
+
+def test_a_run_is_looked_at_while_a_chunk_settles(tmp_path: Path, store: FolderStore) -> None:
+    """The journal is gone between two looks: the next look finds its receipts."""
+    store.create("journal/s1/r1/00000/00000000", b"[]")
+    assert list(Run(_Raced(tmp_path), "s1", "r1").journals()) == []

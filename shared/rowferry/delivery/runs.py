@@ -16,6 +16,7 @@ functions that do the same step leave one result.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -153,11 +154,13 @@ class Run:
             yield Receipts.read(self._store.read(found.key)[0], found.key)
 
     def journals(self) -> Iterator[Tally]:
-        """How far the chunks without receipts have got."""
+        """How far the chunks without receipts have got. One that is settled while we look is left to the next look."""
         own = f"{self.sync}/{self.run}/"
         settled = {found.key.removeprefix(PREFIX).removesuffix(".json") for found in self._store.list(f"{PREFIX}{own}")}
         begun = {found.key.removeprefix("journal/").rpartition("/")[0] for found in self._store.list(f"journal/{own}")}
-        return (Journal(self._store, stem).tally for stem in sorted(begun - settled))
+        for stem in sorted(begun - settled):
+            with suppress(NotFound):
+                yield Journal(self._store, stem).tally
 
     def result(self) -> RunResult:
         """How the run stands, from what is written down. Reads the receipts and journals of an open run."""
