@@ -143,6 +143,23 @@ def test_a_row_that_gets_through_in_the_end_is_delivered(store: FolderStore, twi
     assert (receipts_of(store).delivered, receipts_of(store).rejected) == (1, ())
 
 
+def test_an_outage_that_is_over_makes_no_row_a_suspect(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """Rows that failed for hours and then got through, by whichever batch: a bad minute days later rejects none of them,
+    and they keep no row from being rejected that the vendor does fail on."""
+    keys = [chunk(store, number=number) for number in range(MOST_SUSPECTS + 1)]
+    fails(twin)
+    for _ in range(SUSPECT_CALLS + 1):
+        assert {deliver(store, key, account, clock).status for key in keys} == {"open"}
+        clock.sleep(HOUR)
+    twin.faults.clear()
+    assert {deliver(store, key, account, clock).status for key in keys} == {"settled"}
+    assert store.read("claims/suspects/d1.json")[0] == b"{}"
+    clock.sleep(24 * HOUR)
+    again = put_chunk(store, plan_of(COLUMNS), [["u0-0", "gold"]], 100)
+    fails(twin)
+    assert deliver(store, again, account, clock).status == "open"
+
+
 def test_what_is_old_is_forgotten(store: FolderStore, clock: ManualClock) -> None:
     """A row that failed weeks ago fails as for the first time, and the object stays small."""
     suspects = Suspects(lambda: store, "d1", clock)
@@ -160,6 +177,14 @@ def test_no_value_of_a_row_is_kept(store: FolderStore, clock: ManualClock) -> No
     suspects.note("event", b"alice@example.com")
     assert suspects.note("event", b"alice@example.com").calls == 2
     assert b"alice" not in store.read("claims/suspects/d1.json")[0]
+
+
+@pytest.mark.parametrize("body", [b"not json", b"[1]", b'{"x": 1}', b'{"x": [1]}'])
+def test_a_note_that_can_not_be_read_is_none(store: FolderStore, account: Account, clock: ManualClock, body: bytes) -> None:
+    """It keeps nothing from being sent, and is written over."""
+    store.write("claims/suspects/d1.json", body)
+    assert deliver(store, chunk(store), account, clock).status == "settled"
+    assert Suspects(lambda: store, "d1", clock).note("profile", b"x") == Failing(1, 0.0, 1)
 
 
 @pytest.mark.parametrize("fault", [TryLater("out of reach"), Conflict("claims/suspects/d1.json")])

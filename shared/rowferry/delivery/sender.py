@@ -6,7 +6,7 @@ stands in `policy`; here is only how it is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from rowferry.delivery import policy
 from rowferry.delivery.account import Account
 from rowferry.delivery.batch import Batch
 from rowferry.delivery.halt import Halt
+from rowferry.delivery.suspects import digest_of
 from rowferry.destinations.port import Action, Answer, Delivered, Follow, Refused, Rejected, Settled, SlowDown, Split, TryAgain
 from rowferry.destinations.quotes import discreet
 from rowferry.http import NoAnswer
@@ -53,6 +54,7 @@ class Sender:
     def __init__(self, account: Account, action: Action[Any], clock: Clock, halt: Halt, left_seconds: Callable[[], float]) -> None:
         self._account, self._action, self._clock, self._halt, self._left_seconds = account, action, clock, halt, left_seconds
         self._settings, self._pacer = account.settings, account.pacer_of(action)
+        self._suspected = account.suspects.digests() if account.suspects is not None else frozenset()
         account.watch(halt)
 
     def send(self, batch: Batch) -> Sent:
@@ -156,10 +158,18 @@ class Sender:
                 asked_seconds, reason = max(asked_seconds, outcome.wait_seconds or 0.0), outcome.reason
         self._halt.went_well(delivered)
         self._pacer.went_well()
+        self._clear(part.payloads if not again.rows else set(part.payloads).difference(again.payloads))
         if not again.rows:
             return []
         self._wait(policy.pause_seconds(again.attempts, asked_seconds or None), reason)
         return [again]
+
+    def _clear(self, payloads: Iterable[bytes]) -> None:
+        """These rows have their outcome: those that failed in an earlier call are suspects no more."""
+        if self._suspected and self._account.suspects is not None:
+            for payload in payloads:
+                if digest_of(self._action.name, payload) in self._suspected:
+                    self._account.suspects.forget(self._action.name, payload)
 
     def _split(self, part: Batch, answer: Split, sent: Sent) -> list[Batch]:
         if answer.too_large:

@@ -3,8 +3,9 @@
     claims/suspects/<destination>.json     {"<digest of a row>": [failed first at, last at, in how many calls]}
 
 Whoever has nothing else to send can't tell such a row from a vendor that is down: both answer 5xx. What
-tells is time: the vendor is up again, and the row still fails. One small object for a destination; what is
-old is left out when it is written, so that it stays small.
+tells is time: the vendor is up again, and the row still fails. Whatever gets its outcome is forgotten, in
+whichever call: what failed in an outage is no suspect after it. One small object for a destination; what is old
+is left out when it is written, so that it stays small.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import orjson
 
 from rowferry.clock import Clock
 from rowferry.errors import TryLater
-from rowferry.stores.documents import read_json
 from rowferry.stores.port import Conflict, Exists, NotFound, Store
 
 _KEPT = timedelta(days=8)  # a sync that runs once a week still adds up
 _MOST_KEPT = 200
 _TRIES = 5  # when other workers write it at the same moment
+
+_NOT_OURS = (orjson.JSONDecodeError, AttributeError, TypeError, ValueError)
 
 Times = dict[str, tuple[str, str, int]]  # as in the object
 
@@ -46,9 +48,16 @@ class Suspects:
     destination: str
     clock: Clock
 
+    def digests(self) -> frozenset[str]:
+        """All of them, as `digest_of` names them."""
+        try:
+            return frozenset(self._read()[0])
+        except TryLater:
+            return frozenset()
+
     def note(self, action: str, payload: bytes) -> Failing:
         """The row has failed alone, in one more call."""
-        digest, now = _digest(action, payload), self.clock.now()
+        digest, now = digest_of(action, payload), self.clock.now()
 
         def note(times: Times) -> Times:
             first, _, calls = times.get(digest, (now.isoformat(), "", 0))
@@ -63,7 +72,7 @@ class Suspects:
 
     def forget(self, action: str, payload: bytes) -> None:
         """The row has its outcome."""
-        digest = _digest(action, payload)
+        digest = digest_of(action, payload)
         try:
             if digest in self._read()[0]:
                 self._change(lambda times: {name: found for name, found in times.items() if name != digest})
@@ -90,14 +99,18 @@ class Suspects:
             body, version = self.store().read(self._key)
         except NotFound:
             return {}, None
-        return {digest: (first, last, calls) for digest, (first, last, calls) in read_json(body, self._key).items()}, version
+        try:
+            return {digest: (first, last, calls) for digest, (first, last, calls) in orjson.loads(body).items()}, version
+        except _NOT_OURS:
+            return {}, version  # a hint that can't be read holds nobody up; the next note writes it over
 
     @property
     def _key(self) -> str:
         return f"claims/suspects/{self.destination}.json"
 
 
-def _digest(action: str, payload: bytes) -> str:
+def digest_of(action: str, payload: bytes) -> str:
+    """What a row of this action goes by: it tells nothing of its values."""
     return hashlib.sha256(action.encode() + b"\n" + payload).hexdigest()[:32]
 
 
