@@ -135,6 +135,13 @@ def test_audience_needs_its_name_and_a_vendor_that_has_them() -> None:
     assert ("syncs.more.send", "slack has no audiences") in _told(_with("syncs", "more", audience="vip", to="ops", **people))
 
 
+@pytest.mark.parametrize("action", ["event", "purchase"])
+def test_what_happens_is_not_sent_by_what_changed(action: str) -> None:
+    """An event of `send: changed` would leave in parts, and the vendor would drop the next one as a repeat of the first."""
+    told = dict(_told(_with("syncs", "more", send="changed", action=action, map={"external_id": "customer_id", "name": "email"})))
+    assert "the next change would count as a repeat" in told["syncs.more.send"]
+
+
 def test_removing_needs_a_vendor_that_can() -> None:
     """`on_remove: delete` needs a destination with a way to delete."""
     told = _told(_with("syncs", "more", to="ops", on_remove="delete", action="notice", map={"text": "email"}))

@@ -15,6 +15,7 @@ from rowferry.settings.problems import shown, suggest
 from rowferry.settings.sync import ColumnField, MapField, Sync
 
 _NESTING = "___"
+_HAPPENINGS = {"event", "purchase"}
 _TYPE_AFTER = {
     "epoch_seconds": "INT64",
     "epoch_millis": "INT64",
@@ -73,6 +74,9 @@ def _all_columns(feed: Feed | None) -> list[str] | None:
 def _check_send(sync: Sync, destination: Destination[Any], path: str) -> Iterator[Problem]:
     if sync.send == "audience" and destination.audience is None:
         yield Problem(f"{path}.send", f"{destination.vendor} has no audiences", "send: changed with a column that is true or false")
+    if sync.send == "changed" and sync.action in _HAPPENINGS:
+        told = f"is for what people are, and the action {sync.action} is for what happens: the next change would count as a repeat"
+        yield Problem(f"{path}.send", told, "send: new with a cursor; or action: profile")
     if sync.on_remove == "delete" and destination.remove_action is None:
         yield Problem(f"{path}.on_remove", f"{destination.vendor} can't delete by this way", "on_remove: unset or ignore")
 
