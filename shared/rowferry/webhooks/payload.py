@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -26,18 +27,21 @@ class Malformed(RowferryError):
 
 def is_supported(call: Call) -> bool:
     """Whether the body is said to be JSON, text that may be JSON (CleverTap sends so) or a form, in UTF-8, as it is."""
-    kind, parameters = _content_type(call)
+    return _is_known(call.headers.get("content-type", "")) and call.headers.get("content-encoding", "identity").lower() == "identity"
+
+
+@lru_cache(maxsize=256)  # a sender has one
+def _is_known(content_type: str) -> bool:
+    kind, parameters = _parts(content_type)
     charset = re.search(r"charset\s*=\s*\"?([^\s\";]+)", parameters)
-    return (
-        (kind in ("", "application/json", "text/plain", _FORM) or (kind.startswith("application/") and kind.endswith("+json")))
-        and (charset is None or charset[1] in ("utf-8", "utf8", "us-ascii"))
-        and call.headers.get("content-encoding", "identity").lower() == "identity"
-    )
+    is_json = kind.startswith("application/") and kind.endswith("+json")
+    is_kind = is_json or kind in ("", "application/json", "text/plain", _FORM)
+    return is_kind and (charset is None or charset[1] in ("utf-8", "utf8", "us-ascii"))
 
 
 def read(call: Call) -> Any:
     """The body: an object or an array. Raises `Malformed`."""
-    if _content_type(call)[0] == _FORM:
+    if _parts(call.headers.get("content-type", ""))[0] == _FORM:
         return _read_form(call.body)
     return read_json(call.body)
 
@@ -78,6 +82,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _STRICT = json.JSONDecoder(object_pairs_hook=_unique)
 
 
-def _content_type(call: Call) -> tuple[str, str]:
-    kind, _, parameters = call.headers.get("content-type", "").lower().partition(";")
+def _parts(content_type: str) -> tuple[str, str]:
+    kind, _, parameters = content_type.lower().partition(";")
     return kind.strip(), parameters
