@@ -7,6 +7,8 @@ they call rejected is not, and the balance closes.
 from __future__ import annotations
 
 import tempfile
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -17,10 +19,10 @@ from rowferry.delivery.account import Account
 from rowferry.delivery.pace import Pacer
 from rowferry.delivery.suspects import Suspects
 from rowferry.destinations.braze import DESTINATION
-from rowferry.errors import RowferryError
+from rowferry.errors import RowferryError, TryLater
 from rowferry.stores.folder import FolderStore
 from support.chunks import deliver, plan_of, put_chunk, receipts_of
-from support.model import Crash, ModelVendor, MortalFolder
+from support.model import Crash, ModelVendor, MortalFolder, PassingFolder
 from support.vendors import braze as example
 
 ROWS = 60
@@ -95,20 +97,27 @@ def test_rows_that_break_the_vendor_hold_nobody_up(script: list[str], breakers: 
         assert vendor.known == {f"u{i}" for i in range(ROWS)} - rejected.keys()
 
 
-@given(script=fates, poison=poisons, jumps=jumps)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_no_repeat_goes_uncounted(script: list[str], poison: set[str], jumps: list[float]) -> None:
-    """Whatever is lost on the way, the vendor has never seen more repeated rows than the receipts say were sent again."""
+@given(script=fates, poison=poisons, jumps=jumps, outages=st.sets(st.integers(1, 25)), lives=st.lists(st.integers(1, 12), max_size=6))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_repeat_goes_uncounted(script: list[str], poison: set[str], jumps: list[float], outages: set[int], lives: list[int]) -> None:
+    """Whatever is lost on the way, the vendor has never seen more repeated rows than the receipts say were sent again: not
+    when outcomes can't be written down, nor when the time of whoever goes on is up before all rows are."""
     with tempfile.TemporaryDirectory() as folder:
-        store, clock = FolderStore(Path(folder)), ManualClock()
+        store, clock = PassingFolder(Path(folder)), ManualClock()
+        store.outages = set()
         key = put_chunk(store, plan_of([("external_id", "STRING"), ("tier", "STRING")]), [[f"u{i}", "gold"] for i in range(ROWS)])
+        store.outages = outages
         vendor = ModelVendor(script, poison)
         account = Account(
             "d1", DESTINATION, example.settings("http://127.0.0.1:1"), vendor, Pacer(None, clock), IN_FLIGHT, {"profile": BATCH}  # type: ignore[arg-type]  # the model stands in for the client
         )  # fmt: skip
-        for attempt in range(60):
-            if deliver(store, key, account, clock).status == "settled":
-                break
+        for attempt in range(90):
+            left = iter([600.0] * lives[attempt]) if attempt < len(lives) else repeat(600.0)
+            try:
+                if deliver(store, key, account, clock, left_seconds=partial(next, left, 0.0)).status == "settled":
+                    break
+            except TryLater:
+                pass
             clock.sleep(jumps[attempt % len(jumps)])
         else:
             raise AssertionError("the chunk never settled")

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from rowferry.errors import TryLater
 from rowferry.http import NoAnswer
 from rowferry.stores.folder import FolderStore
 from rowferry.wire import Request, Response
@@ -71,3 +72,16 @@ class MortalFolder(FolderStore):
         if dies:
             raise Crash
         return version
+
+
+class PassingFolder(FolderStore):
+    """A store that is out of reach for its n-th creates: what was to be written is not."""
+
+    outages: Collection[int]
+    creates: int = 0
+
+    def create(self, key: str, data: Any) -> str:
+        self.creates += 1
+        if self.creates in self.outages:
+            raise TryLater("the store is out of reach")
+        return super().create(key, data)

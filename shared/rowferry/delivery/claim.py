@@ -3,7 +3,8 @@
     free ──create──► held ──delete──► free
                       │  renewed (compare-and-swap) every third of its life while work goes on
                       ├── expired, or its holder is gone ──compare-and-swap──► held by the next
-                      └── given back unfinished ──► free, and shows when the work was last tried
+                      ├── given back unfinished ──► free, and shows when the work was last tried
+                      └── given back in doubt ──► expired at once
 
 A claim only keeps work from being done twice at once. That nothing is lost or counted twice rests
 on the create-only journal and receipts, so a claim that is lost by a stopped clock costs a few
@@ -44,6 +45,8 @@ class Claim:
         """Whether an earlier holder ended without giving it back: its last requests may have gone out."""
         self.is_unfinished = False
         """Whether it is given back with work left, which whoever called us takes care of."""
+        self.is_in_doubt = False
+        """Whether requests went out whose outcome could not be written down: the next holder inherits it."""
 
     def renew(self) -> None:
         """Put its end off. A store out of reach is no reason to stop: the claim may still be ours."""
@@ -62,7 +65,10 @@ class Claim:
         with self._changing:
             if not self.lost:
                 try:
-                    if self.is_unfinished:
+                    if self.is_in_doubt:
+                        ended = self._clock.now() - timedelta(seconds=LIFE_SECONDS)
+                        self._store.replace(self._key, _body(self._owner, ended), self._version)
+                    elif self.is_unfinished:
                         self._store.replace(self._key, _body(self._owner, self._clock.now(), is_free=True), self._version)
                     else:
                         self._store.delete(self._key, self._version)

@@ -31,7 +31,7 @@ from rowferry.delivery.plan import Plan
 from rowferry.delivery.receipts import Receipts, RejectedRow, is_settled
 from rowferry.delivery.sender import Sender
 from rowferry.destinations.port import Action, Fields, Rejected
-from rowferry.errors import RowRejected
+from rowferry.errors import RowferryError, RowRejected
 from rowferry.mapping.mapping import CompiledMapping
 from rowferry.owner import Owner
 from rowferry.settings.hours import read_quiet_hours
@@ -84,9 +84,7 @@ def deliver_chunk(
             if is_settled(store, name):  # its last holder ended between the first look and our claim
                 return _clear_away(store, name)
             with Chunk(store, key) as chunk:
-                found = _Worker(chunk, name, store, account, clock, left_seconds, progress, makes_way).run(claim)
-                claim.is_unfinished = found.status == "open"
-                return found
+                return _Worker(chunk, name, store, account, clock, left_seconds, progress, makes_way).run(claim)
     except NotFound:
         return Delivery("gone", f"there is no chunk {key!r}")
     except (claims.Held, LostClaim) as error:
@@ -133,9 +131,18 @@ class _Worker:
 
     def run(self, claim: claims.Claim) -> Delivery:
         self._claim = claim
+        try:
+            found = self._run()
+        except RowferryError:
+            claim.is_in_doubt = True  # what was in flight may have arrived without a trace
+            raise
+        claim.is_unfinished = found.status == "open"
+        return found
+
+    def _run(self) -> Delivery:
         done = self._journal.tally.settled()
         self._progress(len(done))
-        if claim.inherited:  # its last holder was killed: what it had in flight may have arrived
+        if self._claim.inherited:  # what its last holder had in flight may have arrived
             self._resend_limit = self._account.in_flight * self._account.batch_rows(self._action)
         self._send_all(done)
         if self._halt.reason is not None:
@@ -184,8 +191,16 @@ class _Worker:
         return self._halt.reason is not None
 
     def _payloads(self, done: set[int]) -> Iterator[tuple[int, bytes]]:
-        """What is still to be sent. Rows that can't be are noted as rejected on the way."""
-        resendable, left = 0, self._resend_limit
+        """What is still to be sent. What may go out a second time is counted before it does: we may be killed as well."""
+        found = self._mapped(done)
+        repeats = list(islice(found, self._resend_limit))
+        if repeats:
+            self._journal.record([], {}, resent=len(repeats))
+        yield from repeats
+        yield from found
+
+    def _mapped(self, done: set[int]) -> Iterator[tuple[int, bytes]]:
+        """Rows without an outcome as payloads. Those that can't be sent are noted as rejected on the way."""
         for index, row in enumerate(self._chunk.rows()):
             self._read_rows = index + 1
             if index in done:
@@ -197,10 +212,7 @@ class _Worker:
                 if len(self._unsent) >= _MAPPED_AT_ONCE_ROWS:
                     self._record_unsent()
                 continue
-            resendable += resendable < left
             yield index, payload
-        if resendable:
-            self._journal.record([], {}, resent=resendable)
 
     def _record_unsent(self) -> None:
         if self._unsent:
