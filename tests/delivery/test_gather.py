@@ -22,6 +22,7 @@ from rowferry.delivery.outbox import Outbox, with_others
 from rowferry.delivery.receipts import Receipts
 from rowferry.destinations import slack
 from rowferry.destinations.braze import DESTINATION
+from rowferry.errors import TryLater
 from rowferry.http import HttpClient
 from rowferry.owner import Owner
 from rowferry.stores.folder import FolderStore
@@ -239,6 +240,23 @@ class _Client:
 
     def send(self, request: Request, timeout_seconds: float) -> Any:
         return self._steps.take(lambda: self._client.send(request, timeout_seconds))
+
+
+def test_what_could_not_be_written_down_counts_as_sent_again(
+    store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is out of reach when the vendor has answered: the next worker sends the rows once more, and says so."""
+    keys = put(store, *([f"u{number}"] for number in range(5)))
+
+    def broken(*_: object) -> None:
+        raise TryLater("out of reach")
+
+    with monkeypatch.context() as patched, pytest.raises(TryLater):
+        patched.setattr(Receipts, "write", broken)
+        gather(store, keys, account, clock)
+    assert set(statuses(gather(store, keys, account, clock))) == {"settled"}
+    assert (sum(len(users_in(call)) for call in twin.log), sum(found.resent for found in all_receipts(store))) == (10, 5)
+    assert left_behind(store) == []
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

@@ -68,7 +68,12 @@ def deliver_gathered(
         with claims.renewing_all([share.claim for share in shares], hands):
             for action in dict.fromkeys(share.plan.action for share in shares):
                 alike = [share for share in shares if share.plan.action == action]
-                found |= _Gathering(alike, action, account, clock, left_seconds, hands).run()
+                try:
+                    found |= _Gathering(alike, action, account, clock, left_seconds, hands).run()
+                except RowferryError:
+                    for share in alike:  # what was in flight may have arrived without a trace
+                        share.claim.is_in_doubt = not share.is_settled
+                    raise
     return found
 
 
