@@ -16,6 +16,7 @@ from rowferry.stores.port import Exists, Store
 
 RELAYED = "relayed"  # stands where a chunk of a sync has its run
 URGENT = 1  # the lane of webhooks and notices: ahead of every sync
+_UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 class Outbox:
@@ -99,5 +100,5 @@ def name_of(id: str, destination: str) -> str:
     """A chunk's name for somebody else's id: readable where it can be, always fit for a key, and another one
     for each destination, for receipts are filed under it."""
     digest = hashlib.sha256(f"{destination}\n{id}".encode()).hexdigest()[:16]
-    readable = re.sub(r"[^A-Za-z0-9_-]", "", id)[:40]
+    readable = _UNFIT.sub("", id)[:40]
     return f"{readable}-{digest}" if readable else digest

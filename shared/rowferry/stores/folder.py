@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import IO, TypeVar
 
 from rowferry.errors import CredentialsError, RowferryError, TryLater, UsageError
@@ -285,13 +286,8 @@ class FolderStore:
         if not self._root.is_dir():
             raise TryLater(_MISSING.format(root=self._root))
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turns the system's errors into sentences that say what to do."""
-        try:
-            yield
-        except OSError as error:
-            raise _explanation(error, self._root) from error
+    def _explained(self) -> _Explained:
+        return _Explained(self._root)
 
 
 _MISSING = "the folder {root} is not there: make it, or mount its disk, then run this again"
@@ -311,6 +307,20 @@ _EXPLANATIONS: dict[int, tuple[type[RowferryError], str]] = {
     errno.EXDEV: (UsageError, "a part of {root} lies on another file system: a store must be on one"),
     errno.EMFILE: (TryLater, "too many files are open to use {root}: raise the limit (ulimit -n), or send less at once"),
 }
+
+
+class _Explained:
+    """Turns the system's errors into sentences that say what to do."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None) -> None:
+        if isinstance(error, OSError):
+            raise _explanation(error, self._root) from error
 
 
 def _explanation(error: OSError, root: Path) -> RowferryError:

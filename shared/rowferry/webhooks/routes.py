@@ -101,6 +101,8 @@ class Route:
 
 def gathered(found: Sequence[Rows]) -> list[Rows]:
     """Rows of several routes, put together by destination and action, in the routes' order."""
+    if len(found) == 1 and found[0].rows:
+        return list(found)
     together: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for rows in found:
         together.setdefault((rows.destination, rows.action), []).extend(rows.rows)
