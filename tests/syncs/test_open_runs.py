@@ -11,9 +11,11 @@ import pytest
 from rowferry.app import App
 from rowferry.clock import ManualClock
 from rowferry.delivery import claim
+from rowferry.delivery.chunk import ChunkName
 from rowferry.delivery.runs import RunResult
 from rowferry.machine import Machine
 from rowferry.settings.file import read_settings
+from rowferry.stores.folder import FolderStore
 from rowferry.twins.braze import BrazeTwin
 from rowferry.twins.server import Fault
 from rowferry.wire import Response
@@ -166,3 +168,25 @@ def test_a_refused_run_leaves_no_table_behind_the_next(shop: Shop) -> None:
     shop.execute("UPDATE crm.customers SET tier = 'new'")
     assert [sync(shop).status for _ in range(3)] == ["refused"] * 3
     assert len(run_tables(shop)) == 1
+
+
+def test_receipts_are_read_together_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event of each chunk but the last reads its own receipts alone: a run of thousands of chunks is no square of them."""
+    shop.settings["syncs"]["customers"]["chunk_rows"] = 1
+    shop.save()
+    shop.fill(10)
+    read, keys = FolderStore.read, list[str]()
+
+    def noted(self: FolderStore, key: str) -> tuple[bytes, str]:
+        keys.append(key)
+        return read(self, key)
+
+    monkeypatch.setattr(FolderStore, "read", noted)
+    with App(read_settings(shop.config), environment=ENVIRONMENT) as app:
+        run = app.start_sync("customers").run
+        results = []
+        for found in list(app.state.list("outbox/braze/")):
+            app.deliver_chunk(found.key)
+            results.append(app.finish_run(f"receipts/customers/{run}/{ChunkName.of(found.key).part}.json"))
+    assert [result.status for result in results] == ["open"] * 9 + ["closed"]
+    assert sum(key.startswith("receipts/") for key in keys) <= 9 + 1 + 2 * 10
