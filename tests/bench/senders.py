@@ -1,6 +1,6 @@
 """A sender of webhooks in a process of its own: Stripe's events over connections that stay open, as fast as they are answered.
 
-    python -m bench.senders URL CALLS FIRST     prints calls a second
+python -m bench.senders URL CALLS FIRST     prints calls a second
 """
 
 from __future__ import annotations
