@@ -11,6 +11,7 @@ import pytest
 
 from rowferry.app import App
 from rowferry.delivery import claim
+from rowferry.delivery.chunk import OUTBOX
 from rowferry.delivery.runs import RunResult
 from rowferry.errors import TryLater, UsageError
 from rowferry.machine import Machine
@@ -226,3 +227,30 @@ def test_a_run_that_was_never_planned_is_dropped(shop: Shop) -> None:
     found = drop(shop, failed.run)
     assert (found.status, found.read) == ("closed", 0)
     assert sync(shop).run != failed.run
+
+
+def test_chunks_that_went_by_age_are_dropped_too(shop: Shop, twin: BrazeTwin) -> None:
+    """A bucket lets go of old chunks, and then nobody can deliver them: their rows are in the run's table yet."""
+    stuck = half_way(shop, twin)
+    with machine(shop) as app:
+        for key in [found.key for found in app.state.list(OUTBOX)][1:]:
+            app.state.delete(key)
+        for found in list(app.state.list("journal/")):
+            app.state.delete(found.key)
+    assert sync(shop).status == "open"
+    dropped = drop(shop, stuck.run)
+    assert (dropped.status, dropped.delivered, dropped.rejected) == ("closed", 100, 200)
+    assert {row["code"] for row in dropped.rejections} == {"dropped"}
+    shop.rowferry("replay", "customers")
+    assert len(twin.profiles) == 300
+
+
+def test_a_run_whose_table_has_expired_is_dropped(shop: Shop, twin: BrazeTwin) -> None:
+    """Nothing is left to commit from. The run is out of the way, its balance holds, and it is said that all rows go again."""
+    stuck = half_way(shop, twin)
+    (table,) = shop.execute("SELECT table_name FROM duckdb_tables() WHERE starts_with(table_name, 'run_')")[0]
+    shop.execute(f"DROP TABLE rowferry.{table}")
+    dropped = drop(shop, stuck.run)
+    assert (dropped.status, dropped.delivered, dropped.rejected) == ("closed", stuck.delivered, 300 - stuck.delivered)
+    assert "the next run sends its rows again" in dropped.reason
+    assert sync(shop).delivered == 300
