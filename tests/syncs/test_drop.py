@@ -240,6 +240,8 @@ def test_chunks_that_went_by_age_are_dropped_too(shop: Shop, twin: BrazeTwin) ->
     assert sync(shop).status == "open"
     dropped = drop(shop, stuck.run)
     assert (dropped.status, dropped.delivered, dropped.rejected) == ("closed", 100, 200)
+    (letters,) = shop.rowferry("status")["dead_letters"]
+    assert letters.keys() == {"sync", "destination", "code", "reason", "rows", "since"}
     assert {row["code"] for row in dropped.rejections} == {"dropped"}
     shop.rowferry("replay", "customers")
     assert len(twin.profiles) == 300

@@ -14,7 +14,7 @@ from rowferry.console.terminal import Terminal
 from rowferry.errors import SourceError
 from rowferry.machine import Machine
 from rowferry.settings.file import read_settings
-from rowferry.syncs.preview import Preview
+from rowferry.syncs.preview import Preview, masked
 from rowferry.twins.braze import BrazeTwin
 from rowferry.warehouse.duckdb import DuckDbWarehouse
 from support.shop import ENVIRONMENT, Shop
@@ -93,3 +93,11 @@ def test_a_plan_tells_what_would_be_read(
     assert ("1.235 GB of the warehouse read" in capsys.readouterr().out) is (scanned is not None)
     Terminal(as_json=True).plan(found)
     assert json.loads(capsys.readouterr().out).get("bytes_scanned") == scanned
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [("M", "…(1)"), ("", ""), ("alice", "a…(5)"), (41, "#"), (None, None), (["M"], "[…]"), ({"a": 1}, "{…}")]
+)
+def test_no_sample_shows_a_value(value: object, shown: object) -> None:
+    """Not even one of a single letter."""
+    assert masked(value) == shown

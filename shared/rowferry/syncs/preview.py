@@ -123,11 +123,11 @@ class _Rehearsal:
 
 
 def masked(value: Any) -> Any:
-    """A value's kind and length, never the value: `a…(18)` for a text, `#` for a number."""
+    """A value's kind and length, never the value but NULL and booleans: `a…(18)` for a text, `#` for a number."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return f"{value[:1]}…({len(value)})" if value else ""
+        return f"{value[:1] if len(value) > 1 else ''}…({len(value)})" if value else ""
     return "[…]" if isinstance(value, list) else "{…}" if isinstance(value, dict) else "#"
 
 

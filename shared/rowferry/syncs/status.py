@@ -49,7 +49,7 @@ def dead_letters(warehouse: Warehouse) -> list[dict[str, Any]]:
         f" FROM {warehouse.quote(tables.DEAD_LETTERS)} WHERE status = 'open'"
         f" GROUP BY sync, destination, code ORDER BY letters DESC LIMIT {_SHOWN}"
     )
-    return [{**row, "rows": row.pop("letters"), "since": row["since"].isoformat()} for row in warehouse.query(sql)]
+    return [{**row, "since": row["since"].isoformat()} for row in map(_renamed, warehouse.query(sql))]
 
 
 def rejects(warehouse: Warehouse, sync: str) -> Iterator[dict[str, Any]]:
@@ -84,4 +84,4 @@ def feeds(warehouse: Warehouse) -> list[dict[str, Any]]:
 
 def _renamed(row: dict[str, Any]) -> dict[str, Any]:
     """The words people know: `table` and `rows` can't be columns' names in every warehouse."""
-    return {{"table_name": "table", "row_count": "rows"}.get(name, name): value for name, value in row.items()}
+    return {{"table_name": "table", "row_count": "rows", "letters": "rows"}.get(name, name): value for name, value in row.items()}
