@@ -143,8 +143,9 @@ class Finisher:
         if outline.sent_table is not None and outline.cursor_type is not None and self._keep_from(outline, manifest) is not None:
             tables.make_sent(self.warehouse, outline.sent_table, outline.cursor_type)  # the run may be older than the table's shape
             moves, kind = outline.moves_cursor, outline.cursor_type
-            sent_names = {"run_table": names["run_table"], "sent": quote(outline.sent_table)}
-            scripts.insert(0, render("commit_sent", cursor_type=kind, moves_cursor=moves, **sent_names))
+            replaces = "replaces" in (self.warehouse.columns(manifest.run_table) or {})  # an earlier version's run table has none
+            sent_names = {"run_table": names["run_table"], "sent": quote(outline.sent_table), "dead_letters": quote(tables.DEAD_LETTERS)}
+            scripts.insert(0, render("commit_sent", cursor_type=kind, moves_cursor=moves, replaces=replaces, **sent_names))
         return [statement for script in scripts for statement in split(script)]
 
     def _params(self, run: Run, manifest: Manifest, outline: Outline, totals: Totals) -> dict[str, Param]:

@@ -1,5 +1,14 @@
 -- What `send: new` remembers: ids at and above its cursor less the lag, so that ties and late commits are
 -- neither lost nor sent twice. The row without an id says from where on the memory is whole.
+{% if replaces %}
+DELETE FROM {{ sent | table }} WHERE row_id IN (SELECT run.replaces FROM {{ run_table | table }} AS run WHERE run.replaces IS NOT NULL);
+
+UPDATE {{ dead_letters | table }}
+SET status = 'closed'
+WHERE sync = @sync AND destination = @destination AND status = 'open'
+  AND row_id IN (SELECT run.replaces FROM {{ run_table | table }} AS run WHERE run.replaces IS NOT NULL);
+
+{% endif %}
 INSERT INTO {{ sent | table }} (row_id, row_cursor, row_print, run)
 SELECT run.row_id, run.row_cursor, run.row_print, @run
 FROM {{ run_table | table }} AS run

@@ -6,7 +6,8 @@
 -- that is edited in place stays the row it was. Where a group has several they are told apart by their
 -- content, and those that are the same to the last column by their number. What is known of a group (sent
 -- before, or a dead letter) is matched with its rows by content first. The rest of both are taken for rows
--- that were edited, unless there are more rows than that: then some are new, and rather one too many is sent.
+-- that were edited, unless there are more rows than that: then some are new, and rather one too many is sent. They
+-- replace what was known, for else it would be taken for the next new row.
 WITH model AS {{ model | query }},
 keyed AS (
   SELECT
@@ -102,16 +103,17 @@ strange AS (
   WHERE known_id IS NULL AND row_group IN (SELECT row_group FROM spare)
 ),
 edited AS (
-  SELECT strange.own_id, spare.row_id, spare.is_dead
+  SELECT strange.own_id, spare.row_id, spare.is_dead, strange.strangers <= spare.spares AS is_same
   FROM strange
-  JOIN spare ON spare.row_group = strange.row_group AND spare.place = strange.place AND strange.strangers <= spare.spares
+  JOIN spare ON spare.row_group = strange.row_group AND spare.place = strange.place
 ),
 recognised AS (
   SELECT
     matched.* EXCEPT (is_dead),
-    COALESCE(matched.known_id, edited.row_id, matched.own_id) AS row_id,
-    matched.known_id IS NOT NULL OR edited.row_id IS NOT NULL AS is_known,
-    COALESCE(matched.is_dead, edited.is_dead, FALSE) AS is_dead
+    COALESCE(matched.known_id, IF(edited.is_same, edited.row_id, NULL), matched.own_id) AS row_id,
+    matched.known_id IS NOT NULL OR COALESCE(edited.is_same, FALSE) AS is_known,
+    COALESCE(matched.is_dead, edited.is_same AND edited.is_dead, FALSE) AS is_dead,
+    IF(edited.is_same, NULL, edited.row_id) AS replaces
   FROM matched
   LEFT JOIN edited ON edited.own_id = matched.own_id
 ),
@@ -182,6 +184,7 @@ SELECT
   CAST(NULL AS STRING) AS summary,
   {% if cursor %}
   row_cursor,
+  replaces,
   {% endif %}
   {% for column in columns %}
   c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
@@ -203,6 +206,7 @@ SELECT
   TO_JSON_STRING(STRUCT(read_rows, dead, missing_key, missing_cursor, creates{% if cursor %}, last_cursor{% endif %})),
   {% if cursor %}
   CAST(NULL AS {{ cursor.type | type }}),
+  CAST(NULL AS STRING),
   {% endif %}
   {% for column in columns %}
   CAST(NULL AS {{ column.type | type }}){% if not loop.last %},{% endif +%}
