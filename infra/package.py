@@ -35,7 +35,7 @@ LARGEST_UNZIPPED_BYTES = 200_000_000
 _WAREHOUSE = ("fastavro", "google-cloud-bigquery", "google-cloud-bigquery-storage")
 _LEFT_OUT = ("bin", "INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json", ".lock")
 # botocore describes every service of AWS in 30 MB; the functions call these.
-_AWS_SERVICES = ("s3", "secretsmanager", "sts")
+_AWS_SERVICES = ("s3", "secretsmanager", "sqs", "sts")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 
 

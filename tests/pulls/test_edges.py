@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,9 +38,6 @@ def bench(tmp_path: Path, twin: CleverTapTwin, monkeypatch: pytest.MonkeyPatch) 
     bench.data["destinations"]["account"]["attempts"] = 1
     for place in ("state", "exports"):
         bench.data[place] = (tmp_path / place).as_uri()
-    ours = logging.getLogger("rowferry")
-    for name in ("handlers", "propagate", "level"):
-        monkeypatch.setattr(ours, name, getattr(ours, name))
     for name, value in {**ENVIRONMENT, "ROWFERRY_CONFIG": str(bench.save())}.items():
         monkeypatch.setenv(name, value)
     edge.app.cache_clear()

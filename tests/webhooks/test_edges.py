@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import importlib.util
-import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,9 +52,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     found = tmp_path_factory.mktemp("edge")
     (found / "rowferry.yaml").write_text(SETTINGS.replace("./state", f"file://{found}/state").replace("w.duckdb", f"{found}/w.duckdb"))
     with pytest.MonkeyPatch.context() as patch:
-        ours = logging.getLogger("rowferry")  # which the app sets up for the platform it runs on
-        for name in ("handlers", "propagate", "level"):
-            patch.setattr(ours, name, getattr(ours, name))
         patch.setenv("ROWFERRY_CONFIG", str(found / "rowferry.yaml"))
         patch.setenv("SECRET", SECRET)
         patch.setenv("SLACK", "https://hooks.slack.com/services/T/B/x")
