@@ -128,13 +128,19 @@ class Machine:
         manifest = run.manifest()
         if manifest is None:
             return self.app.after_run(run.result())
-        reason = ""
+        reason, waits = "", False
         for key in self._chunks(run):
             found = self.app.deliver_chunk(key, progress=self.progress)
+            waits |= found.status == "held"
             if found.status in ("open", "refused"):
                 reason = found.reason
                 break
         result = self.app.after_run(self.app.finisher.finish(run))
+        if result.status == "open" and not (reason or waits):
+            reason = (
+                f"chunks of this run are in the outbox no more, by their age or by somebody's hand; "
+                f"nothing can resume it, so give it up: rowferry sync {run.sync} --drop {run.run}"
+            )
         self.deliver_relayed()
         self.app.release()
         return replace(result, reason=result.reason or reason)

@@ -187,7 +187,9 @@ def _next(result: RunResult) -> str:
     if result.status == "refused":
         return f"nothing was sent; if it is right, go on with: rowferry sync {result.sync} --accept {result.run}"
     if result.status in ("open", "failed"):
-        return f"{result.pending:,} rows are pending; the same command resumes: rowferry sync {result.sync}"
+        rows = "1 row is" if result.pending == 1 else f"{result.pending:,} rows are"
+        resumes = "" if "--drop" in result.reason else f"; the same command resumes: rowferry sync {result.sync}"
+        return f"{rows} pending{resumes}"
     return ""
 
 

@@ -216,7 +216,7 @@ class Sender:
         failing = self._account.suspects.note(self._action.name, suspect.part.payloads[0])
         if not policy.is_at_fault(failing, self._settings.reject_after) or not self._is_up(sent):
             return ""
-        return f"the vendor is up and has failed on this row for {failing.seconds / 3600:.1f} hours, {failing.calls} times over"
+        return f"the vendor is up and has failed on this row for {failing.seconds / 60:.0f} minutes, {failing.calls} times over"
 
     def _is_up(self, sent: Sent) -> bool:
         """Whether the vendor answers a request without rows as it should."""
