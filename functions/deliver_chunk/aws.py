@@ -6,12 +6,14 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from rowferry import edge, queue_aws
+from rowferry import edge
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 def deliver(record: SQSRecord, lambda_context: LambdaContext) -> None:
+    from rowferry import queue_aws  # boto3 comes with it, which the first event waits for anyway
+
     app = edge.app()
 
     def deliver_one(key: str) -> None:
