@@ -237,8 +237,8 @@ def test_chunks_that_went_by_age_are_dropped_too(shop: Shop, twin: BrazeTwin) ->
             app.state.delete(key)
         for found in list(app.state.list("journal/")):
             app.state.delete(found.key)
-    found = sync(shop)
-    assert (found.status, f"--drop {stuck.run}" in found.reason) == ("open", True)
+    again = sync(shop)
+    assert (again.status, f"--drop {stuck.run}" in again.reason) == ("open", True)
     dropped = drop(shop, stuck.run)
     assert (dropped.status, dropped.delivered, dropped.rejected) == ("closed", 100, 200)
     (letters,) = shop.rowferry("status")["dead_letters"]
