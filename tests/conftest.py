@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def _our_log_as_it_was() -> Iterator[None]:
-    """A function's start takes our log over for its cloud; the next test wants to see it again."""
+def _our_log_untouched() -> None:
+    """A function's start takes our log over for its cloud; the next test wants to see what is said."""
     ours = logging.getLogger("rowferry")
-    before = list(ours.handlers), ours.propagate, ours.level
-    yield
-    ours.handlers, ours.propagate = before[:2]
-    ours.setLevel(before[2])
+    ours.handlers, ours.propagate = [], True
+    ours.setLevel(logging.NOTSET)
