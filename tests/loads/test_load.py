@@ -318,7 +318,7 @@ def test_a_table_that_is_in_the_way_fails_the_load_and_not_the_file(tmp_path: Pa
 
 def test_no_value_of_a_row_is_in_a_log_or_a_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Planted values of good, bad and broken rows show nowhere but in tables and in quarantine."""
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="rowferry")
     found = bench(tmp_path, bad_value="fail_file")
     said = [
         str(found.load(f"crm/{number}.csv", content))
