@@ -129,11 +129,15 @@ class EmulatedWarehouse(BigQueryWarehouse):
     adopt: Callable[[], None]
     take: Callable[[Callable[[], Any]], Any] = staticmethod(lambda step: step())
 
-    def export(self, sql: str, folder: str, **named: Any) -> Export:
-        """Do as BigQuery does. The job is a step."""
+    def export(self, sql: str, folder: str, *, is_kept: Callable[[Export], bool], **named: Any) -> Export:
+        """Do as BigQuery does: the files of a job are there before anyone can learn that it has ended. The job is a step."""
+
+        def is_kept_of_all(export: Export) -> bool:
+            self.adopt()
+            return is_kept(export)
 
         def job() -> Export:
-            found = BigQueryWarehouse.export(self, sql, folder, **named)
+            found = BigQueryWarehouse.export(self, sql, folder, is_kept=is_kept_of_all, **named)
             self.adopt()
             return found
 
