@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -29,7 +28,7 @@ from rowferry.delivery.halt import Halt
 from rowferry.delivery.journal import Journal, LostClaim, clear_away
 from rowferry.delivery.plan import Plan
 from rowferry.delivery.receipts import Receipts, RejectedRow, is_settled
-from rowferry.delivery.sender import Sender
+from rowferry.delivery.sender import Sender, keep_in_flight
 from rowferry.destinations.port import Action, Fields, Rejected
 from rowferry.errors import RowferryError, RowRejected
 from rowferry.mapping.mapping import CompiledMapping
@@ -74,9 +73,8 @@ def deliver_chunk(
     """
     name = ChunkName.of(key)
     account = account_of(name.destination)
-    quiet_seconds = _quiet_seconds(account.settings.quiet_hours, clock)
-    if quiet_seconds > 0:
-        return Delivery("open", f"quiet hours of {name.destination} go on for {quiet_seconds / 60:.0f} minutes", quiet_seconds)
+    if (quiet := in_quiet_hours(account, clock)) is not None:
+        return quiet
     if is_settled(store, name):
         return _clear_away(store, name)
     try:
@@ -91,9 +89,12 @@ def deliver_chunk(
         return Delivery("held", str(error))
 
 
-def _quiet_seconds(quiet_hours: str | None, clock: Clock) -> float:
-    """How long nothing is to be sent from now on, by the destination's `quiet_hours`."""
-    return read_quiet_hours(quiet_hours).wait_seconds(clock.now()) if quiet_hours else 0.0
+def in_quiet_hours(account: Account, clock: Clock) -> Delivery | None:
+    """What becomes of a chunk in the destination's `quiet_hours`; None outside of them."""
+    if not account.settings.quiet_hours:
+        return None
+    seconds = read_quiet_hours(account.settings.quiet_hours).wait_seconds(clock.now())
+    return Delivery("open", f"quiet hours of {account.name} go on for {seconds / 60:.0f} minutes", seconds) if seconds > 0 else None
 
 
 def _clear_away(store: Store, name: ChunkName) -> Delivery:
@@ -117,7 +118,7 @@ class _Worker:
         makes_way: Callable[[], bool],
     ) -> None:
         self._chunk, self._name, self._store, self._account = chunk, name, store, account
-        self._left_seconds, self._progress, self._makes_way = left_seconds, progress, makes_way
+        self._progress, self._makes_way = progress, makes_way
         self._made_way = False
         self._action: Action[Any] = account.destination.actions[chunk.plan.action]
         self._halt = Halt()
@@ -155,16 +156,9 @@ class _Worker:
 
     def _send_all(self, done: set[int]) -> None:
         """Keep as many requests in flight as the account allows, until the rows end or we are to stop."""
-        limits, in_flight = self._action.limits(self._account.settings), self._account.in_flight
+        limits = self._action.limits(self._account.settings)
         self._batches = batches(self._payloads(done), limits, lambda: self._account.batch_rows(self._action))
-        with ThreadPoolExecutor(in_flight, thread_name_prefix=self._account.name) as threads:
-            workers = [threads.submit(self._work) for _ in range(in_flight)]
-            try:
-                for ended in as_completed(workers):
-                    ended.result()
-            except BaseException as error:  # Ctrl-C as well: no thread goes on when its caller does not
-                self._halt.stop(str(error))
-                raise
+        keep_in_flight(self._account, self._halt, self._work)
         if self._halt.reason is None:
             self._record_unsent()
 
@@ -181,14 +175,9 @@ class _Worker:
         if self._makes_way():  # asked outside of the lock, for a look into the store takes a moment
             self._made_way = True
         with self._taking:
-            return None if self._should_stop() or self._made_way else next(self._batches, None)
-
-    def _should_stop(self) -> bool:
-        if self._claim.lost:
-            raise LostClaim("the claim on this chunk was taken over")
-        if self._halt.reason is None and self._left_seconds() < self._account.settings.timeout:
-            self._halt.stop("the function's time is nearly up", wait_seconds=0)
-        return self._halt.reason is not None
+            if self._claim.lost:
+                raise LostClaim("the claim on this chunk was taken over")
+            return next(self._batches, None) if self._sender.may_begin() and not self._made_way else None
 
     def _payloads(self, done: set[int]) -> Iterator[tuple[int, bytes]]:
         """What is still to be sent. What may go out a second time is counted before it does: we may be killed as well."""
@@ -255,11 +244,6 @@ class FieldsOf:
         self._is_identifier = [name in identifiers for name in self._names]
         self._fills_idempotency = plan.idempotency is not None and plan.idempotency not in self._names
         self._layout = lru_cache(maxsize=1024)(self._laid_out)  # rows of a run have few different masks
-
-    @property
-    def attribute_places(self) -> list[int]:
-        """The places in a mask that are attributes, not identifiers."""
-        return [place for place, is_identifier in enumerate(self._is_identifier) if not is_identifier]
 
     def payload(self, row: Row) -> bytes:
         """The row as the bytes that stand in a request. Raises `RowRejected`."""

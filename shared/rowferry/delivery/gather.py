@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,22 +23,20 @@ from rowferry.delivery import claim as claims
 from rowferry.delivery.account import Account
 from rowferry.delivery.batch import Batch, batches
 from rowferry.delivery.chunk import Chunk, ChunkName, Row
-from rowferry.delivery.deliver import Delivery, FieldsOf
+from rowferry.delivery.deliver import Delivery, FieldsOf, in_quiet_hours
 from rowferry.delivery.halt import Halt
 from rowferry.delivery.journal import Journal, LostClaim, clear_away
 from rowferry.delivery.plan import Plan
 from rowferry.delivery.receipts import Receipts, RejectedRow, entry_of, is_settled
-from rowferry.delivery.sender import Sender, Sent
-from rowferry.destinations.port import Action, Fields, Rejected
+from rowferry.delivery.sender import Sender, Sent, keep_in_flight
+from rowferry.destinations.port import HAPPENINGS, Action, Fields, Rejected
 from rowferry.errors import RowferryError, RowRejected
 from rowferry.owner import Owner
-from rowferry.settings.hours import read_quiet_hours
 from rowferry.stores.port import NotFound, Store
 
 MOST = 300  # chunks at once: what a worker can claim, and bring to receipts, in a small part of its life
 _MOST_ROWS = 5_000  # a webhook may bring a thousand events
 _HANDS = 16  # chunks that are claimed, or brought to receipts, at the same moment: each is some round trips to the store
-_THINGS_THAT_HAPPEN = frozenset({"event", "purchase", "notice"})  # two of one person are two; all else sets a state
 _HELD = Delivery("held", "it waits for those before it")
 
 
@@ -57,10 +55,8 @@ def deliver_gathered(
     only the first: the others are `held` for another time. Raises `ValueError` when a key names no chunk, `TryLater` when the store is out
     of reach.
     """
-    quiet_hours = account.settings.quiet_hours
-    quiet_seconds = read_quiet_hours(quiet_hours).wait_seconds(clock.now()) if quiet_hours else 0.0
-    if quiet_seconds > 0:
-        return dict.fromkeys(keys, Delivery("open", f"quiet hours of {account.name}", quiet_seconds))
+    if (quiet := in_quiet_hours(account, clock)) is not None:
+        return dict.fromkeys(keys, quiet)
     with ThreadPoolExecutor(_HANDS, thread_name_prefix="gather") as hands:
         taken = _take_many(keys[:MOST], lambda key: _take(key, store, owner, clock), hands)
         shares = [share for share in taken.values() if isinstance(share, _Share)]
@@ -167,7 +163,7 @@ class _Gathering:
         left_seconds: Callable[[], float],
         hands: ThreadPoolExecutor,
     ) -> None:
-        self._shares, self._account, self._left_seconds, self._hands = shares, account, left_seconds, hands
+        self._shares, self._account, self._hands = shares, account, hands
         self._action: Action[Any] = account.destination.actions[action]
         self._halt = Halt()
         self._sender = Sender(account, self._action, clock, self._halt, left_seconds)
@@ -180,13 +176,7 @@ class _Gathering:
     def run(self) -> dict[str, Delivery]:
         """Send what the chunks hold; how far each got."""
         self._batches = batches(self._payloads(), self._limits, self._batch_rows)
-        with ThreadPoolExecutor(self._account.in_flight, thread_name_prefix=self._account.name) as threads:
-            try:
-                for ended in as_completed([threads.submit(self._work) for _ in range(self._account.in_flight)]):
-                    ended.result()
-            except BaseException as error:  # Ctrl-C as well: no thread goes on when its caller does not
-                self._halt.stop(str(error))
-                raise
+        keep_in_flight(self._account, self._halt, self._work)
         return {share.name.key: self._delivery(share) for share in self._shares}
 
     def _batch_rows(self) -> int:
@@ -199,9 +189,7 @@ class _Gathering:
 
     def _next_batch(self) -> Batch | None:
         with self._taking:
-            if self._halt.reason is None and self._left_seconds() < self._account.settings.timeout:
-                self._halt.stop("the function's time is nearly up", wait_seconds=0)
-            return None if self._halt.reason is not None else next(self._batches, None)
+            return next(self._batches, None) if self._sender.may_begin() else None
 
     def _payloads(self) -> Iterator[tuple[int, bytes]]:
         """What is still to be sent, by its place among the rows of all. What can't be is recorded on the way."""
@@ -242,7 +230,7 @@ class _Gathering:
     def _is_second_word(self, rows: Iterable[Fields]) -> bool:
         """Whether a chunk sets the state of a person whom an earlier one is about: vendors keep no order within
         a request, nor between two in flight, and some drop one of the two."""
-        if self._action.name in _THINGS_THAT_HAPPEN:
+        if self._action.name in {*HAPPENINGS, "notice"}:
             return False
         named = [(fields, self._action.identifiers(fields, self._account.settings)) for fields in rows]
         persons = {(name, str(fields[name])) for fields, names in named for name in names if fields.get(name) is not None}

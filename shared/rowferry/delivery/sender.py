@@ -7,6 +7,7 @@ stands in `policy`; here is only how it is done.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,17 @@ class Sent:
             self.resent += len(self.doubtful.intersection(rows).difference(self.delivered, self.rejected))
 
 
+def keep_in_flight(account: Account, halt: Halt, work: Callable[[], None]) -> None:
+    """Run `work` in as many threads as the account may have requests in flight, until all of them have ended."""
+    with ThreadPoolExecutor(account.in_flight, thread_name_prefix=account.name) as threads:
+        try:
+            for ended in as_completed([threads.submit(work) for _ in range(account.in_flight)]):
+                ended.result()
+        except BaseException as error:  # Ctrl-C as well: no thread goes on when its caller does not
+            halt.stop(str(error))
+            raise
+
+
 class Sender:
     """Sends batches of one action to one account. Safe for threads.
 
@@ -56,6 +68,12 @@ class Sender:
         self._settings, self._pacer = account.settings, account.pacer_of(action)
         self._suspected = account.suspects.digests() if account.suspects is not None else frozenset()
         account.watch(halt)
+
+    def may_begin(self) -> bool:
+        """Whether another batch may be begun. Once the function's time is nearly up, all senders of the chunk stop."""
+        if self._halt.reason is None and self._left_seconds() < self._settings.timeout:
+            self._halt.stop("the function's time is nearly up", wait_seconds=0)
+        return self._halt.reason is None
 
     def send(self, batch: Batch) -> Sent:
         """Bring every row of the batch to its outcome, as far as vendor and time allow."""

@@ -30,6 +30,9 @@ Value = str | int | float | bool | None | Decimal | datetime | date | time | byt
 Fields = Mapping[str, Value]
 S = TypeVar("S", bound=DestinationSettings)
 
+# Actions that tell of what happened: two of one person are two. All others set a state, but for a notice.
+HAPPENINGS = frozenset({"event", "purchase"})
+
 
 # ── What happened to one row ────────────────────────────────────────────────────────────────
 
@@ -73,11 +76,6 @@ class Settled:
     def all_delivered(cls, batch: Sequence[bytes]) -> Settled:
         """The simple case: the vendor took the whole batch."""
         return cls([DELIVERED] * len(batch))
-
-    @classmethod
-    def rejecting(cls, batch: Sequence[bytes], rejected: Mapping[int, Rejected]) -> Settled:
-        """The common case: all delivered but those at these positions in the batch."""
-        return cls([rejected.get(index, DELIVERED) for index in range(len(batch))])
 
 
 @dataclass(frozen=True, slots=True)

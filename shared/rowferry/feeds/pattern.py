@@ -41,11 +41,6 @@ class Pattern:
         """The folder that the pattern watches: its prefix up to the last `/`, or "" for the root."""
         return self.prefix.rpartition("/")[0] + "/" if "/" in self.prefix else ""
 
-    @property
-    def takes_all(self) -> bool:
-        """Whether the path is a folder, whose files a preset tells apart by their names."""
-        return self.text == "" or self.text.endswith("/")
-
     def match(self, key: str) -> dict[str, Part] | None:
         """The named parts of `key`, dates as dates; None when it does not match."""
         found = self.expression.fullmatch(key)

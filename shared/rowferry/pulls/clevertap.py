@@ -285,9 +285,7 @@ SOURCE = Source(
     vendor="clevertap",
     reports={
         "events": Report("day", _build, _read, preset="clevertap_events", file_name=_event_file),
-        "profiles": _report(
-            {**_SPAN, **dict.fromkeys(("identity", "email", "name", "phone"), "STRING"), "events": "JSON", "platform_info": "JSON"}
-        ),
+        "profiles": _report(_PEOPLE),
         "event_count": _report(_COUNTS),
         "profile_count": _report(_COUNTS),
         "top_counts": _report({**_SPAN, "group_name": "STRING", "type": "STRING", "value": "STRING", "count": "INT64"}),

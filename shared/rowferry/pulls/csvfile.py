@@ -21,7 +21,6 @@ from rowferry.loads.textvalues import flatten, to_text
 from rowferry.loads.unpack import unpack
 from rowferry.stores.port import Store
 
-BOM = "\ufeff"  # without it Excel reads UTF-8 as the machine's old code page
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d ().-]*\d$)")
 _COMPACT_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)")
 

@@ -26,7 +26,6 @@ from rowferry.wire import Request, Response
 
 IN_FLIGHT = 3
 _LARGER_PAGES = "2026-07-15"  # since this revision events come a thousand at a time, before it two hundred
-_METRICS_PER_SECOND = 2.5  # 150 a minute
 _REPORTS_PER_SECOND = 1 / 30  # query_campaign_values: 2 a minute, 225 a day
 
 A = Ask[KlaviyoSettings]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rowferry.destinations.port import Action, Destination
+from rowferry.destinations.port import HAPPENINGS, Action, Destination
 from rowferry.errors import Problem
 from rowferry.settings.base import DestinationSettings
 from rowferry.settings.checks.scope import Scope, check_cron
@@ -15,7 +15,6 @@ from rowferry.settings.problems import shown, suggest
 from rowferry.settings.sync import ColumnField, MapField, Sync
 
 _NESTING = "___"
-_HAPPENINGS = {"event", "purchase"}
 _TYPE_AFTER = {
     "epoch_seconds": "INT64",
     "epoch_millis": "INT64",
@@ -74,7 +73,7 @@ def _all_columns(feed: Feed | None) -> list[str] | None:
 def _check_send(sync: Sync, destination: Destination[Any], path: str) -> Iterator[Problem]:
     if sync.send == "audience" and destination.audience is None:
         yield Problem(f"{path}.send", f"{destination.vendor} has no audiences", "send: changed with a column that is true or false")
-    if sync.send == "changed" and sync.action in _HAPPENINGS:
+    if sync.send == "changed" and sync.action in HAPPENINGS:
         told = f"is for what people are, and the action {sync.action} is for what happens: the next change would count as a repeat"
         yield Problem(f"{path}.send", told, "send: new with a cursor; or action: profile")
     if sync.on_remove == "delete" and destination.remove_action is None:
