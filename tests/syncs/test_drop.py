@@ -248,6 +248,22 @@ def test_chunks_that_went_by_age_are_dropped_too(shop: Shop, twin: BrazeTwin) ->
     assert len(twin.profiles) == 300
 
 
+def test_a_damaged_chunk_is_dropped_too(shop: Shop, twin: BrazeTwin) -> None:
+    """A chunk that nobody can read keeps no run open: its rows are dropped from the run's table, and go again when asked."""
+    stuck = half_way(shop, twin)
+    with machine(shop) as app:
+        *_, last = (found.key for found in app.state.list(OUTBOX))
+        app.state.delete(last)
+        app.state.write(last, b"not ours")
+    dropped = drop(shop, stuck.run)
+    assert (dropped.status, dropped.delivered + dropped.rejected) == ("closed", 300)
+    assert dropped.delivered == len(twin.profiles)
+    with machine(shop) as app:
+        assert list(app.state.list(OUTBOX)) == []
+    shop.rowferry("replay", "customers")
+    assert len(twin.profiles) == 300
+
+
 def test_a_run_whose_table_has_expired_is_dropped(shop: Shop, twin: BrazeTwin) -> None:
     """Nothing is left to commit from. The run is out of the way, its balance holds, and it is said that all rows go again."""
     stuck = half_way(shop, twin)

@@ -9,7 +9,7 @@ Needs neither the sync nor its destination in the settings: a run carries its ow
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from rowferry.delivery.chunk import Chunk, ChunkName, Row
 from rowferry.delivery.journal import Journal
 from rowferry.delivery.receipts import Receipts, RejectedRow, Tally, is_settled
 from rowferry.delivery.runs import Head, Manifest, Run, RunResult, Totals
-from rowferry.errors import UsageError
+from rowferry.errors import DamagedState, UsageError
 from rowferry.owner import Owner
 from rowferry.stores.port import Store
 from rowferry.syncs.counts import read_counts
@@ -56,7 +56,8 @@ class Dropper:
             return run.result() if run.has("refused") else self._close_empty(run)
         run.put(DROPPED, {"at": self.clock.now().isoformat()})
         for chunk in self._chunks(run):
-            self._settle(chunk, self._rows_of(chunk))
+            with suppress(DamagedState):  # its rows stand in the run's table yet
+                self._settle(chunk, self._rows_of(chunk))
         if self.starter.warehouse.columns(manifest.run_table) is None:
             return self._close_forgotten(run, manifest)
         if not self.finisher.is_due(run):
@@ -102,7 +103,7 @@ class Dropper:
         return replace(self.finisher.finish(run), reason=_FORGOTTEN)
 
     def _settle_lost(self, run: Run) -> None:
-        """Chunks that are neither in the outbox nor settled: the bucket has let them go by their age."""
+        """Chunks that are not settled, and not in the outbox to be read: the bucket let them go by their age, or something damaged them."""
         outline = Outline.from_dict(run.read("outline") or {})
         for stretch in cut(outline, read_counts(self.starter.warehouse, outline.run_table)):
             self._settle(ChunkName.of(stretch.key), run_rows(self.starter.warehouse, outline, stretch.first, stretch.last))
