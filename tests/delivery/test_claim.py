@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from rowferry.clock import ManualClock
 from rowferry.delivery import claim as claims
 from rowferry.owner import Owner
 from rowferry.stores.folder import FolderStore
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path)
 
 
 def take(store: FolderStore, clock: ManualClock) -> claims.Claim:

@@ -14,38 +14,15 @@ from rowferry.clock import ManualClock
 from rowferry.delivery import claim as claims
 from rowferry.delivery.account import Account
 from rowferry.delivery.runs import Run
-from rowferry.destinations.braze import DESTINATION
 from rowferry.errors import TryLater
 from rowferry.stores.folder import FolderStore
 from rowferry.stores.port import Object
 from rowferry.twins.braze import BrazeTwin
 from rowferry.twins.server import Call, Fault
 from rowferry.wire import Response
-from support.chunks import account_of, deliver, plan_of, put_chunk, receipts_of
-from support.vendors import braze as example
+from support.chunks import deliver, plan_of, put_chunk, receipts_of
 
 COLUMNS = [("external_id", "STRING"), ("tier", "STRING")]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path)
-
-
-@pytest.fixture
-def twin() -> Iterator[BrazeTwin]:
-    with BrazeTwin(api_key="braze-key") as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def account(twin: BrazeTwin, clock: ManualClock) -> Account:
-    return account_of(DESTINATION, example.settings(twin.url), clock)
 
 
 def people(count: int) -> list[list[str]]:

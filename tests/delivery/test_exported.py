@@ -6,7 +6,6 @@ import gzip
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -59,11 +58,6 @@ VALUES: list[tuple[str, str, Any]] = [
      [{"id": 2, "seen": datetime(2024, 1, 1)}]),  # noqa: DTZ001
 ]  # fmt: skip
 KINDS = list(dict.fromkeys(kind for kind, _, _ in VALUES))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path)
 
 
 def export(store: FolderStore, plan: Plan, rows: Sequence[dict[str, Any]], *, says: int | None = None, files: int = 1) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -37,27 +37,6 @@ from support.vendors import braze as example
 from support.vendors import slack as slack_example
 
 SOURCE = "webhook.shop"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path)
-
-
-@pytest.fixture
-def twin() -> Iterator[BrazeTwin]:
-    with BrazeTwin(api_key="braze-key") as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def account(twin: BrazeTwin, clock: ManualClock) -> Account:
-    return account_of(DESTINATION, example.settings(twin.url), clock)
 
 
 def put(store: Store, *chunks: Sequence[str], action: str = "profile") -> list[str]:

@@ -36,12 +36,6 @@ BATCH = 75
 
 
 @pytest.fixture
-def twin() -> Iterator[BrazeTwin]:
-    with BrazeTwin(api_key="braze-key") as running:
-        yield running
-
-
-@pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(datetime.now(UTC))
 

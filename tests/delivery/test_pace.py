@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,22 +19,6 @@ from support.chunks import deliver, plan_of, put_chunk
 from support.vendors import braze, clevertap
 
 NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path)
-
-
-@pytest.fixture
-def twin() -> Iterator[BrazeTwin]:
-    with BrazeTwin(api_key="braze-key") as running:
-        yield running
 
 
 def test_turns_come_at_the_rate(clock: ManualClock) -> None:

@@ -71,12 +71,6 @@ class Night:
 
 
 @pytest.fixture
-def twin() -> Iterator[BrazeTwin]:
-    with BrazeTwin(api_key="braze-key") as running:
-        yield running
-
-
-@pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(datetime.now(UTC))  # objects of a folder bear the machine's time
 

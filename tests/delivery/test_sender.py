@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,17 +22,6 @@ from support.vendors import braze, klaviyo
 
 COLUMNS = [("external_id", "STRING"), ("tier", "STRING")]
 ROWS = [[f"u{index}", "gold"] for index in range(10)]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path)
-
-
-@pytest.fixture
-def twin() -> Iterator[BrazeTwin]:
-    with BrazeTwin(api_key="braze-key") as running:
-        yield running
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,41 +12,23 @@ from rowferry.clock import ManualClock
 from rowferry.delivery.account import Account
 from rowferry.delivery.policy import MOST_SUSPECTS, SUSPECT_CALLS
 from rowferry.delivery.suspects import Failing, Suspects
-from rowferry.destinations.braze import DESTINATION
 from rowferry.errors import TryLater
 from rowferry.stores.folder import FolderStore
 from rowferry.stores.port import Conflict
 from rowferry.twins.braze import BrazeTwin
 from rowferry.twins.server import Call, Fault
 from rowferry.wire import Response
-from support.chunks import account_of, deliver, plan_of, put_chunk, receipts_of
-from support.vendors import braze as example
+from support.chunks import deliver, plan_of, put_chunk, receipts_of
 
 COLUMNS = [("external_id", "STRING"), ("tier", "STRING")]
 HOUR = 3600.0
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path)
-
-
-@pytest.fixture
-def twin() -> Iterator[BrazeTwin]:
-    with BrazeTwin(api_key="braze-key") as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def account(twin: BrazeTwin, clock: ManualClock, store: FolderStore) -> Account:
-    found = account_of(DESTINATION, example.settings(twin.url), clock)
-    found.suspects = Suspects(lambda: store, "d1", clock)
-    return found
+def account(account: Account, clock: ManualClock, store: FolderStore) -> Account:
+    """One that remembers who was suspected."""
+    account.suspects = Suspects(lambda: store, "d1", clock)
+    return account
 
 
 def has_rows(call: Call) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,6 @@ from rowferry.wire import Response
 from support.shop import ENVIRONMENT, Shop, balances
 
 UNAUTHORIZED = Response(401, b'{"message":"Invalid API key"}')
-
-
-@pytest.fixture
-def twin() -> Iterator[BrazeTwin]:
-    with BrazeTwin() as running:
-        yield running
 
 
 @pytest.fixture

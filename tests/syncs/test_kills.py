@@ -22,12 +22,6 @@ BATCH = 75
 
 
 @pytest.fixture
-def twin() -> Iterator[BrazeTwin]:
-    with BrazeTwin() as running:
-        yield running
-
-
-@pytest.fixture
 def shop(tmp_path: Path, twin: BrazeTwin) -> Shop:
     shop = Shop(tmp_path, twin, in_flight=IN_FLIGHT, chunk_rows=200)
     shop.fill(ROWS)

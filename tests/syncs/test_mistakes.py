@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,19 +10,6 @@ from rowferry.twins.braze import BrazeTwin
 from rowferry.twins.server import Fault
 from rowferry.wire import Response
 from support.shop import Shop
-
-
-@pytest.fixture
-def twin() -> Iterator[BrazeTwin]:
-    with BrazeTwin() as running:
-        yield running
-
-
-@pytest.fixture
-def shop(tmp_path: Path, twin: BrazeTwin) -> Shop:
-    found = Shop(tmp_path, twin)
-    found.fill(3)
-    return found
 
 
 @pytest.mark.parametrize("change", [{"action": "nonsense"}, {"map": {"tier": "tier"}}, {"after": ["nowhere"]}])

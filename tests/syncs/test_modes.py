@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,6 @@ from rowferry.machine import Machine
 from rowferry.settings.file import read_settings
 from rowferry.twins.braze import BrazeTwin
 from support.shop import ENVIRONMENT, Shop, balances
-
-
-@pytest.fixture
-def twin() -> Iterator[BrazeTwin]:
-    with BrazeTwin() as running:
-        yield running
 
 
 def sync(shop: Shop, **arguments: str) -> RunResult:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -22,19 +20,6 @@ from rowferry.wire import Response
 from support.shop import ENVIRONMENT, Shop
 
 UNAUTHORIZED = Fault(response=Response(401, b'{"message":"Invalid API key"}'))
-
-
-@pytest.fixture
-def twin() -> Iterator[BrazeTwin]:
-    with BrazeTwin() as running:
-        yield running
-
-
-@pytest.fixture
-def shop(tmp_path: Path, twin: BrazeTwin) -> Shop:
-    found = Shop(tmp_path, twin)
-    found.fill(3)
-    return found
 
 
 def sync(shop: Shop, name: str = "customers", *, days_ago: int = 0) -> RunResult:

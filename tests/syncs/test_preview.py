@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,6 @@ from rowferry.syncs.preview import Preview, masked
 from rowferry.twins.braze import BrazeTwin
 from rowferry.warehouse.duckdb import DuckDbWarehouse
 from support.shop import ENVIRONMENT, Shop
-
-
-@pytest.fixture
-def twin() -> Iterator[BrazeTwin]:
-    with BrazeTwin() as running:
-        yield running
 
 
 @pytest.fixture
