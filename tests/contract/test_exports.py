@@ -9,8 +9,6 @@ import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, time
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,44 +33,13 @@ from rowferry.warehouse.port import Export, Exporting
 from support.bigquery import PROJECT, bigquery_emulator
 from support.bigquery_faults import Call, Wire, failed_job
 from support.chunks import plan_of
+from support.every_type import ALL_TYPES, FULL_ROW
 from support.gcs import GcsServer
 from support.killing import DyingStore, Killed, Steps
 from support.shop import ENVIRONMENT
 
-COLUMNS = {
-    "id": "STRING",
-    "text": "STRING",
-    "whole": "INT64",
-    "money": "NUMERIC",
-    "real": "FLOAT64",
-    "yes": "BOOL",
-    "raw_bytes": "BYTES",
-    "day": "DATE",
-    "local": "DATETIME",
-    "clock": "TIME",
-    "seen": "TIMESTAMP",
-    "doc": "JSON",
-    "tags": "ARRAY<STRING>",
-    "part": "STRUCT<id INT64, label STRING>",
-    "parts": "ARRAY<STRUCT<id INT64, seen TIMESTAMP>>",
-}
-FULL: dict[str, Any] = {
-    "id": "u0",
-    "text": "Zoë “quotes” \"'n \\ <b>&amp; back\nline\ttab 😀",
-    "whole": 9223372036854775807,
-    "money": Decimal("12345678901234567890.123456789"),
-    "real": float("nan"),
-    "yes": False,
-    "raw_bytes": b"\x00\xff'\\x41",
-    "day": date(2024, 2, 29),
-    "local": datetime(2024, 3, 31, 2, 30, 0, 123456),  # noqa: DTZ001 (a DATETIME has no zone)
-    "clock": time(23, 59, 59, 999999),
-    "seen": datetime(2024, 3, 31, 1, 0, 0, 1, tzinfo=UTC),
-    "doc": {"a": [1, None, "x"], "b": {"c": 1.5}},
-    "tags": ["", "b", "ü"],
-    "part": {"id": 1, "label": None},
-    "parts": [{"id": 2, "seen": datetime(2024, 1, 1, tzinfo=UTC)}],
-}
+COLUMNS = {"id": "STRING", **ALL_TYPES}
+FULL: dict[str, Any] = {**FULL_ROW, "id": "u0", "text": "Zoë “quotes” \"'n \\ <b>&amp; back\nline\ttab 😀", "real": float("nan")}
 ROWS, CHUNK_ROWS = 60, 20
 _numbers = itertools.count(1)
 _adopting = threading.Lock()

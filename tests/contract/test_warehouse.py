@@ -6,7 +6,7 @@ import gzip
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +18,7 @@ from rowferry.warehouse.bigquery import BigQueryWarehouse
 from rowferry.warehouse.duckdb import DuckDbWarehouse
 from rowferry.warehouse.port import CsvFile, LoadFailed, LoadSource, Param, TableShape, Warehouse, WarehouseError
 from support.bigquery import PROJECT, bigquery_emulator
+from support.every_type import ALL_TYPES, FULL_ROW
 
 _numbers = itertools.count(1)
 
@@ -53,38 +54,6 @@ def csv_source(folder: Path, text: bytes, *, name: str = "export.csv", compressi
     return LoadSource(path=str(path), compression=compression)
 
 
-ALL_TYPES = {
-    "text": "STRING",
-    "whole": "INT64",
-    "money": "NUMERIC",
-    "real": "FLOAT64",
-    "yes": "BOOL",
-    "raw_bytes": "BYTES",
-    "day": "DATE",
-    "local": "DATETIME",
-    "clock": "TIME",
-    "seen": "TIMESTAMP",
-    "doc": "JSON",
-    "tags": "ARRAY<STRING>",
-    "part": "STRUCT<id INT64, label STRING>",
-    "parts": "ARRAY<STRUCT<id INT64, seen TIMESTAMP>>",
-}
-FULL_ROW: dict[str, Any] = {
-    "text": "Zoë “quotes” 'n \\ back\nline\ttab 😀",
-    "whole": 9223372036854775807,
-    "money": Decimal("12345678901234567890.123456789"),
-    "real": 0.1,
-    "yes": False,
-    "raw_bytes": b"\x00\xff'\\x41",
-    "day": date(2024, 2, 29),
-    "local": datetime(2024, 3, 31, 2, 30, 0, 123456),  # noqa: DTZ001 (a DATETIME has no zone)
-    "clock": time(23, 59, 59, 999999),
-    "seen": datetime(2024, 3, 31, 1, 0, 0, 1, tzinfo=UTC),
-    "doc": {"a": [1, None, "x"], "b": {"c": 1.5}},
-    "tags": ["", "b", "ü"],
-    "part": {"id": 1, "label": None},
-    "parts": [{"id": 2, "seen": datetime(2024, 1, 1, tzinfo=UTC)}],
-}
 EMPTY_ROW: dict[str, Any] = {**dict.fromkeys(ALL_TYPES), "tags": [], "parts": []}
 
 
