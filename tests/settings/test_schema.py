@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 
 from rowferry.destinations import find, vendors
 from rowferry.settings.schema import json_schema
 from support.settings_text import BASE, changed
-
-jsonschema = pytest.importorskip("jsonschema")
 
 
 @pytest.fixture(scope="module")

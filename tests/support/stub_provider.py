@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -33,18 +34,15 @@ SCHEMA = _HERE.parent / "infra" / "google_schema.json"
 
 
 def stub_plugins(folder: Path) -> Path:
-    """A plugin folder for terraform whose google provider is this stub. Skips the test where its libraries are missing."""
-    import pytest
-
-    for library in ("grpc_tools", "msgpack"):
-        pytest.importorskip(library)
+    """A plugin folder for terraform whose google provider is this stub."""
     return plugin_mirror(folder, SCHEMA)
 
 
 def plugin_mirror(folder: Path, schema: Path) -> Path:
     """A plugin folder for terraform whose google provider is this stub, of the schema's version."""
     version = json.loads(schema.read_text())["version"]
-    target = folder / f"registry.terraform.io/hashicorp/google/{version}/linux_amd64"
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    target = folder / f"registry.terraform.io/hashicorp/google/{version}/{platform.system().lower()}_{machine}"
     target.mkdir(parents=True)
     program = target / f"terraform-provider-google_v{version}"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{_HERE / "stub_provider.py"}" "{schema.resolve()}"\n')
