@@ -88,7 +88,7 @@ class AwsCloud:
 
     def settle(self) -> None:
         for _ in range(200):
-            queues = list(self.queues)
+            queues = [name for name in self.queues if name in self.functions]
             if self.mode == "shuffled":
                 self._dice.shuffle(queues)
             handed_over = [self._hand_over(name) for name in queues]

@@ -10,9 +10,11 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
@@ -25,11 +27,13 @@ from rowferry.delivery.runs import Head, Run, RunResult
 from rowferry.stores.port import Store
 from rowferry.twins.braze import BrazeTwin
 from rowferry.twins.slack import SlackTwin
+from support import senders
 from support.chunks import plan_of, put_chunk
 
 # How the platform treats its events: each once; each twice; in another order; the first about each object never.
 Mode = Literal["once", "twice", "shuffled", "lost"]
-API_KEY = "braze-key-of-the-shop"
+API_KEY = "braze-key-of-the-shop"  # and what the senders of its webhooks sign with
+BURSTS_PER_SECOND = 40
 Row = tuple[str, str | None, str]
 
 
@@ -93,9 +97,16 @@ class Shop:
                 "braze": {"vendor": "braze", "base_url": self.braze.url, "api_key": f"{secrets}:BRAZE_KEY", "in_flight": 4, "attempts": 2},
                 # A channel each: one that is told too much is told together, ten minutes later.
                 **{f"ops_{name}": {"vendor": "slack", "webhook_url": f"{secrets}:SLACK_OPS"} for name in self.scenarios},
+                "bursts": {"vendor": "slack", "webhook_url": f"{secrets}:SLACK_OPS", "per_second": BURSTS_PER_SECOND, "instances": 2},
             },
             "feeds": {name: self._feed(name) for name in self.scenarios},
             "syncs": {name: self._sync(name) for name in self.scenarios},
+            "webhooks": {
+                "orders": {
+                    "verify": {"scheme": "github", "secret": f"{secrets}:BRAZE_KEY"},
+                    "routes": [{"notify": {"to": "bursts", "text": "order {{ number }}"}}],
+                }
+            },
         }
         self.config.write_text(yaml.safe_dump(settings))
 
@@ -136,6 +147,12 @@ class Shop:
         Outbox(self.cloud.state).relay(id=name, source="webhook.shop", destination="braze", action="profile", rows=rows)
         return next(waiting(self.cloud.state, "braze", URGENT))
 
+    def order(self, number: int) -> tuple[bytes, dict[str, str]]:
+        """Body and headers of a webhook to `/hooks/orders`."""
+        headers = {"x-github-delivery": f"order-{number}"}
+        found = senders.call("github", "orders", {"number": number}, datetime.now(UTC), API_KEY, **headers)
+        return found.body, dict(found.headers)
+
     # ── What is there afterwards ────────────────────────────────────────────────────────────
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -155,6 +172,10 @@ class Shop:
         """Every object about the scenario's customers that reached Braze, in order."""
         found = [item for call in self.braze.log for item in json.loads(call.body).get("attributes", [])]
         return [item for item in found if str(item.get("external_id")).startswith(f"{name}-")]
+
+    def orders_told(self) -> list[int]:
+        """The numbers of all orders that Slack was told of, each time that it was."""
+        return [int(number) for message in self.slack.messages for number in re.findall(r"^order (\d+)$", message["text"], re.MULTILINE)]
 
     def told(self, name: str) -> list[str]:
         """What Slack was told about the scenario."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -40,9 +41,14 @@ class GcpFunction:
         self.port = _free_port()
         own = {"WORKERS": str(instances), "THREADS": "1", "CLOUD_RUN_TIMEOUT_SECONDS": "120"}
         options = {"target": name, "source": str(FUNCTIONS / name / "gcp.py"), "host": "127.0.0.1", "port": str(self.port)}
-        command = [sys.executable, "-m", "functions_framework", *(part for key, value in options.items() for part in (f"--{key}", value))]
-        with log.open("ab") as file:
-            self._process = subprocess.Popen(command, env={**os.environ, **own, **environment}, stdout=file, stderr=file)
+        self._command = [sys.executable, "-m", "functions_framework", *(p for key, value in options.items() for p in (f"--{key}", value))]
+        self._environment = {**os.environ, **own, **environment}
+        self.start()
+
+    def start(self) -> None:
+        """Start the server, in a group of processes of its own; `wait` for it."""
+        with self.log.open("ab") as file:
+            self._process = subprocess.Popen(self._command, env=self._environment, stdout=file, stderr=file, start_new_session=True)
 
     @property
     def url(self) -> str:
@@ -58,9 +64,9 @@ class GcpFunction:
             time.sleep(0.02)
         raise RuntimeError(f"{self.name} did not start: {self.log.read_text()}")
 
-    def call(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
+    def call(self, body: bytes, headers: Mapping[str, str], path: str = "") -> tuple[int, str]:
         """Status and text of the answer to a request."""
-        request = urllib.request.Request(self.url, body, dict(headers))
+        request = urllib.request.Request(self.url + path, body, dict(headers))
         try:
             with urllib.request.urlopen(request, timeout=120) as response:
                 return response.status, response.read().decode()
@@ -69,6 +75,11 @@ class GcpFunction:
 
     def stop(self) -> None:
         self._process.terminate()
+        self._process.wait(30)
+
+    def kill(self) -> None:
+        """SIGKILL, for the server and its workers: nothing of them does another step."""
+        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(30)
 
 

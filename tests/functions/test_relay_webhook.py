@@ -1,0 +1,88 @@
+"""The webhooks' edge with what comes after it, on both clouds: a burst through real queues, and a kill right after the answer."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from rowferry.delivery.outbox import URGENT, waiting
+from support.aws_cloud import AwsCloud
+from support.cloud_shop import BURSTS_PER_SECOND, Shop
+from support.gcp_cloud import GcpCloud
+from support.gcs_events import event_request
+
+PATH = "/hooks/orders"
+Send = Callable[[Shop, int], str]
+NAMES = ("relay_webhook", "deliver_chunk")
+CHANNEL = "bursts"
+
+
+@pytest.fixture(scope="module")
+def gcp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with Shop(GcpCloud(tmp_path_factory.mktemp("gcp"), NAMES), tmp_path_factory.mktemp("shop"), ()) as shop:
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with Shop(AwsCloud(tmp_path_factory.mktemp("aws"), NAMES), tmp_path_factory.mktemp("shop"), ()) as shop:
+        yield shop
+
+
+def _at_gcp(shop: Shop, number: int) -> str:
+    """A sender's call; what it is told. Raises `AssertionError` unless that is a 200."""
+    assert isinstance(shop.cloud, GcpCloud)
+    status, text = shop.cloud.functions["relay_webhook"].call(*shop.order(number), PATH)
+    assert status == 200, text
+    return str(json.loads(text)["status"])
+
+
+def _at_aws(shop: Shop, number: int) -> str:
+    """A sender's call by the HTTP API; what it is told. Raises `AssertionError` unless that is a 200."""
+    assert isinstance(shop.cloud, AwsCloud)
+    body, headers = shop.order(number)
+    event = {
+        "version": "2.0", "rawPath": PATH, "rawQueryString": "", "headers": headers, "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True, "requestContext": {"http": {"method": "POST", "path": PATH, "sourceIp": "203.0.113.9"}},
+    }  # fmt: skip
+    found = shop.cloud.invoke("relay_webhook", event)
+    assert found.error is None, found.error
+    assert found.payload["statusCode"] == 200, found.payload
+    return str(json.loads(found.payload["body"])["status"])
+
+
+@pytest.mark.parametrize(("cloud", "send", "burst"), [("gcp", _at_gcp, 300), ("aws", _at_aws, 60)])
+def test_a_burst_is_told_in_few_messages(cloud: str, send: Send, burst: int, request: pytest.FixtureRequest) -> None:
+    """Hundreds of webhooks at once, a channel that takes few messages a second: all are answered, all told, each once, many together."""
+    shop: Shop = request.getfixturevalue(cloud)
+    shop.slack.per_second = BURSTS_PER_SECOND
+    with ThreadPoolExecutor(8) as senders:
+        assert set(senders.map(lambda number: send(shop, number), range(burst))) == {"accepted"}
+    shop.cloud.settle()
+    assert sorted(shop.orders_told()) == list(range(burst))
+    assert len(shop.slack.messages) < burst / 4
+    assert list(waiting(shop.cloud.state, CHANNEL, URGENT)) == []
+
+
+def test_killed_right_after_the_answer(gcp: Shop) -> None:
+    """The server is gone once the sender has read its 200; after a restart the event is known, and told once."""
+    cloud = gcp.cloud
+    assert isinstance(cloud, GcpCloud)
+    kept, cloud.storage.events.subscriptions[:] = list(cloud.storage.events.subscriptions), []
+    function, number = cloud.functions["relay_webhook"], 1_000_000
+    assert _at_gcp(gcp, number) == "accepted"
+    function.kill()
+    function.start()
+    function.wait()
+    assert _at_gcp(gcp, number) == "repeated"
+    cloud.storage.events.subscriptions[:] = kept
+    (key,) = waiting(cloud.state, CHANNEL, URGENT)
+    resource = {"bucket": "state", "name": f"shop/{key}", "generation": "1", "updated": "2026-01-01T00:00:00.000Z"}
+    headers, body = event_request(resource, "push", "1")
+    for _ in range(2):
+        assert cloud.functions["deliver_chunk"].call(json.dumps(body).encode(), headers)[0] == 200
+    assert gcp.orders_told().count(number) == 1
