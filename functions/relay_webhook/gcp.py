@@ -2,18 +2,30 @@
 
 import functions_framework
 from flask import Request, Response
+from gunicorn.http.errors import ParseException
 
 from rowferry import edge
 from rowferry.webhooks.port import MOST_BODY_BYTES, Call
+from rowferry.webhooks.relay import answer
 
 
 @functions_framework.http
 def relay_webhook(request: Request) -> Response:
-    body = request.stream.read(MOST_BODY_BYTES + 1)  # the bytes as they came: a signature is over these
-    while len(body) > MOST_BODY_BYTES and request.stream.read(1 << 16):
-        pass  # the rest is too much to be kept in memory, which the framework would do
-    found = edge.app().relay.answer(Call(request.method, request.full_path, _headers(request), body, request.remote_addr or ""))
+    try:
+        body = _body(request)
+    except (ParseException, OSError):  # chunks that are none, and a caller who hung up
+        found = answer(400, "malformed")
+    else:
+        found = edge.app().relay.answer(Call(request.method, request.full_path, _headers(request), body, request.remote_addr or ""))
     return Response(found.body, found.status, dict(found.headers))
+
+
+def _body(request: Request) -> bytes:
+    """The bytes as they came, which a signature is over. Of too many, the rest is not kept in memory, as the framework would do."""
+    body = request.stream.read(MOST_BODY_BYTES + 1)
+    while len(body) > MOST_BODY_BYTES and request.stream.read(1 << 16):
+        pass
+    return body
 
 
 def _headers(request: Request) -> dict[str, str]:

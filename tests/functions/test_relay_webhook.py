@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -66,6 +67,30 @@ def test_a_burst_is_told_in_few_messages(cloud: str, send: Send, burst: int, req
     assert sorted(shop.orders_told()) == list(range(burst))
     assert len(shop.slack.messages) < burst / 4
     assert list(waiting(shop.cloud.state, CHANNEL, URGENT)) == []
+
+
+def _status(gcp: Shop, request: bytes) -> int:
+    """The status that the server answers bytes with, from a caller who then hangs up."""
+    assert isinstance(gcp.cloud, GcpCloud)
+    with socket.create_connection(("127.0.0.1", gcp.cloud.functions["relay_webhook"].port), timeout=30) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return int(connection.makefile("rb").readline().split()[1])
+
+
+@pytest.mark.parametrize("chunks", [b"zz\r\nabc\r\n0\r\n\r\n", b"-5\r\nabc\r\n0\r\n\r\n", b"5\r\nabc", b"3\r\nabcdef\r\n0\r\n\r\n", b""])
+def test_chunks_that_are_none(gcp: Shop, chunks: bytes) -> None:
+    """What the server itself can't read of a body is the caller's mistake: a 400, not an error of ours that rings an alarm."""
+    head = b"POST /hooks/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert _status(gcp, head + chunks) == 400
+
+
+@pytest.mark.parametrize(("lines", "status"), [(b"Content-Length: 50", 401), (b"X: " + b"\xff" * 3, 401), (b"Content-Encoding: gzip", 415)])
+@pytest.mark.parametrize("target", [b"/hooks/orders", b"/hooks/sh%6frders/../orders", b"/hooks/orders?x=%ff", b"/hooks/%ff%00"])
+def test_other_bytes_that_make_no_5xx(gcp: Shop, target: bytes, lines: bytes, status: int) -> None:
+    """A body that is cut off, bytes that are no text, odd paths: refused as what they are, or not found."""
+    head = b"POST %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%b\r\n\r\n" % (target, lines)
+    assert _status(gcp, head + b"{}") == (status if b"orders" in target and b".." not in target else 404)
 
 
 def test_killed_right_after_the_answer(gcp: Shop) -> None:

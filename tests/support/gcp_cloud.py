@@ -58,9 +58,8 @@ class GcpFunction:
         """Return when it listens. Raises `RuntimeError` with its log when it does not."""
         until = time.monotonic() + _START_SECONDS
         while self._process.poll() is None and time.monotonic() < until:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+            if self._listens():
+                return
             time.sleep(0.02)
         raise RuntimeError(f"{self.name} did not start: {self.log.read_text()}")
 
@@ -78,9 +77,15 @@ class GcpFunction:
         self._process.wait(30)
 
     def kill(self) -> None:
-        """SIGKILL, for the server and its workers: nothing of them does another step."""
+        """SIGKILL, for the server and its workers. Returns when none of them is left."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(30)
+        while self._listens():
+            time.sleep(0.02)
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 class GcpCloud:
