@@ -110,6 +110,27 @@ def test_it_recovers_when_recover_when_says_so(shop: Shop) -> None:
     assert len(shop.told) == 2
 
 
+def test_while_it_fires_it_is_not_over(shop: Shop) -> None:
+    """Conditions that overlap, as those with two reasons to fire do: no alternation of firing and recovered, look by look."""
+    alert: dict[str, Any] = {"fire_when": "orders < 100 or errors > 5", "recover_when": "errors < 3"}
+    looks = []
+    for orders, errors in ((50, 0), (50, 0), (50, 9), (500, 4), (500, 0)):
+        shop.sells(orders, errors=errors)
+        looks.append(shop.look(**alert).state)
+    assert looks == ["firing"] * 4 + ["ok"]
+    assert len(shop.told) == 2
+
+
+def test_what_is_not_known_is_no_recovery(shop: Shop) -> None:
+    """The table went empty while it fired, so that its sums are NULL: nobody is told that all is well."""
+    looks = []
+    for orders in (50, None, None, 500):
+        shop.sells(orders)
+        looks.append(shop.look().state)
+    assert looks == ["firing", "firing", "firing", "ok"]
+    assert len(shop.told) == 2
+
+
 def test_against_the_look_before(shop: Shop) -> None:
     """A fall by half since the last look, and no fall where nothing is known yet."""
     states = []
@@ -131,6 +152,19 @@ def test_against_the_same_weekday(shop: Shop) -> None:
         shop.clock.sleep(86400)
     assert states == ["ok"] * 14 + ["firing"]
     assert "orders 500 (-49 %)" in shop.told[0]
+
+
+def test_another_weekday_is_not_held_against(shop: Shop) -> None:
+    """A daily look that came late, for the server was down: of last week it takes the same day's, not the nearest in hours."""
+    alert: dict[str, Any] = {"compare": "same_weekday", "fire_when": "orders_before == 2", "every": "1d"}
+    for day in (1, 2, 3):  # Monday, Tuesday and Wednesday at nine
+        shop.sells(day)
+        assert shop.look(**alert).state == "ok"
+        shop.clock.sleep(86400)
+    shop.clock.sleep((timedelta(days=4) + timedelta(hours=14)).total_seconds())
+    shop.sells(4)
+    assert shop.look(**alert).state == "ok"  # Monday at 23:00 is nearer to Tuesday at nine
+    assert shop.look(**{**alert, "every": "7d", "fire_when": "orders_before == 1"}).state == "firing"
 
 
 def test_a_week_ago_is_the_same_hour_on_the_clock(shop: Shop) -> None:

@@ -20,6 +20,7 @@ from support.settings_text import BASE, GONE, changed, problems
 
 C, S, P, W = "syncs.customers", "feeds.crm", "pulls.charged", "webhooks.stripe"
 V, R, A, B = f"{W}.verify", f"{W}.routes.0", "alerts.orders", "destinations.braze_main"
+ALERT = {"sql": "SELECT 1 AS orders", "fire_when": "orders < 100", "every": "1h", "notify": "ops"}
 SEND = {"to": "ct", "action": "event", "map": {"identity": "id", "name": "'x'"}}
 
 # Where, what stands there, the path the problem is told at, and a part of what is said.
@@ -209,6 +210,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     (f"{A}.fire_when", "orders_before < 2", f"{A}.compare", "is missing"),
     (f"{A}.recover_when", "__import__('os')", f"{A}.recover_when", "orders < 100"),
     (f"{A}.every", GONE, f"{A}.every", "is missing"),
+    (A, {**ALERT, "every": "2d", "compare": "same_weekday"}, f"{A}.every", "never falls on the same weekday"),
     (f"{A}.cron", "0 9 * * *", f"{A}.cron", "stands beside every"),
     (f"{A}.timezone", "", f"{A}.timezone", "not a time zone"),
     (f"{A}.notify", GONE, f"{A}.notify", "is missing"),

@@ -1,7 +1,8 @@
 """One look at an alert: run its statement, hold the row against its conditions, tell what is news.
 
-    ok ──fire_when holds──► firing ──recover_when holds (without one: fire_when no longer)──► ok
+    ok ──fire_when holds──► firing ──fire_when does not, and recover_when holds (where there is one)──► ok
 
+What is not known, for a NULL decides, fires nothing and is no recovery either.
 A statement that can't be run, or does not give one row, is a state of its own: an alert that has gone
 blind is news too, and so is that it sees again.
 """
@@ -77,11 +78,11 @@ class Alerts:
         return rows[0]
 
     def _state_of(self, name: str, alert: Alert, known: Mapping[str, Any]) -> str:
-        fires = read_condition(alert.fire_when).holds(known)
+        fires = read_condition(alert.fire_when).verdict(known)
         if self._notices.state(f"alert/{name}") != FIRING:
             return FIRING if fires else OK
-        is_over = read_condition(alert.recover_when).holds(known) if alert.recover_when else not fires
-        return OK if is_over else FIRING
+        is_over = read_condition(alert.recover_when).holds(known) if alert.recover_when else fires is False
+        return OK if is_over and not fires else FIRING
 
     def _blind(self, name: str, alert: Alert, reason: str) -> Look:
         notice = Notice(f"Alert {name} can't see: its statement does not work", {}, reason, "rowferry check")

@@ -40,9 +40,8 @@ class History:
             return self._points[-1][1]
         if compare == "same_weekday":
             wanted = now - _WEEK
-            at, numbers = min(self._points, key=lambda point: abs(point[0] - wanted), default=(now, {}))
-            near = max(_NEAR, timedelta(seconds=(every_seconds or 0) / 2))
-            return numbers if abs(at - wanted) <= near else {}
+            near = [point for point in self._points if _is_near(point[0], wanted, every_seconds or 0)]
+            return min(near, key=lambda point: abs(point[0] - wanted), default=(wanted, {}))[1]
         return {}
 
     def values(self, column: str) -> list[float | None]:
@@ -57,6 +56,12 @@ class History:
             kept = [[at.isoformat(), dict(found)] for at, found in _thinned(points, now)]
             if self._records.put(self._alert, {"alert": self._alert, "points": kept}, version):
                 return
+
+
+def _is_near(at: datetime, wanted: datetime, every_seconds: float) -> bool:
+    """Whether a point may stand for the one that is wanted: half of the alert's time away at most, and on that day."""
+    away = abs(at - wanted)
+    return away <= _NEAR or (away.total_seconds() <= every_seconds / 2 and at.astimezone(wanted.tzinfo).date() == wanted.date())
 
 
 def _points(found: Sequence[tuple[str, Numbers]]) -> list[tuple[datetime, Numbers]]:

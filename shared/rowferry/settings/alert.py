@@ -13,6 +13,8 @@ from rowferry.settings.condition import read_condition
 from rowferry.settings.hours import Zone
 from rowferry.settings.names import Names
 
+_DAY_SECONDS = 86_400
+
 
 def _condition(text: str) -> str:
     read_condition(text)
@@ -23,7 +25,7 @@ ConditionText = Annotated[str, AfterValidator(_condition), Field(examples=["orde
 
 
 class Alert(Frozen):
-    """Tells on each change of state, both ways.
+    """Tells on each change of state, both ways. Where a NULL decides, nothing changes.
 
     With `compare`, each number `x` of the row has `x_before` and `x_change_percent` beside it, taken
     from the same alert's earlier row: the run before, or the same weekday a week ago.
@@ -31,7 +33,9 @@ class Alert(Frozen):
 
     sql: str = Field(min_length=1, description="A SELECT on the warehouse that gives one row.")
     fire_when: ConditionText = Field(description="Over the row's columns, e.g. orders < 100.")
-    recover_when: ConditionText | None = Field(None, description="When it is over; as soon as fire_when does not hold, when left out.")
+    recover_when: ConditionText | None = Field(
+        None, description="When it is over, fire_when not holding; as soon as it does not, when left out."
+    )
     every: Seconds | None = None
     cron: str | None = Field(None, description="Five fields, in `timezone`.")
     timezone: Zone = "UTC"
@@ -46,6 +50,8 @@ class Alert(Frozen):
             yield Problem("cron", "stands beside every", "keep one of them")
         if not self.every and not self.cron:
             yield Problem("every", "is missing", "say how often to look, e.g. every: 1h")
+        if self.compare == "same_weekday" and self.every and _DAY_SECONDS < self.every != 7 * _DAY_SECONDS:
+            yield Problem("every", "never falls on the same weekday a week later", "at most 1d, or 7d, with compare: same_weekday")
         conditions = [read_condition(text) for text in (self.fire_when, self.recover_when) if text is not None]
         names = sorted(frozenset().union(*(condition.names for condition in conditions)))
         compared = [name for name in names if name.endswith(("_before", "_change_percent")) and name not in self.sql]

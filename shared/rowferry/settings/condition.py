@@ -40,12 +40,17 @@ class Condition:
     _body: ast.expr
 
     def holds(self, row: Mapping[str, Any]) -> bool:
-        """Whether it holds for this row. False where a NULL or a division by zero decides.
+        """Whether it holds for this row. False where a NULL or a division by zero decides; raises as `verdict`."""
+        return self.verdict(row) is True
+
+    def verdict(self, row: Mapping[str, Any]) -> bool | None:
+        """Whether it holds for this row; None where a NULL or a division by zero decides.
 
         Raises `ValueError` when a column is not in the row or can't be compared so.
         """
         try:
-            return _value(self._body, row) is not None and bool(_value(self._body, row))
+            found = _value(self._body, row)
+            return None if found is None else bool(found)
         except TypeError:
             raise ValueError(f"the condition `{self.text}` compares things that have no order") from None
 
