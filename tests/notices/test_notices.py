@@ -167,3 +167,23 @@ def test_killed_while_many_are_told_each_is_told_once(store: FolderStore, at: in
     except Killed:
         flood(_notices(store, clock))
     assert [_told(store, f"File {number}") for number in range(9)] == [1] * 9
+
+
+@pytest.mark.parametrize("at", range(8))
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_and_found_late_it_is_told_once(store: FolderStore, at: int, after: bool) -> None:
+    """A notice waits for its group, its teller is killed, and the group has left by the next one when a timer looks."""
+    clock = ManualClock()
+    for number in range(MOST):
+        _notices(store, clock).tell(f"file/{number}", "quarantined", Notice(f"File {number}"), ["ops"])
+    died = False
+    try:
+        _notices(MortalStore(store, at, after=after), clock).tell("file/5", "quarantined", Notice("File 5"), ["ops"])
+    except Killed:
+        died = True
+    for number in (6, 7):
+        clock.sleep(WINDOW.total_seconds())
+        _notices(store, clock).tell(f"file/{number}", "quarantined", Notice(f"File {number}"), ["ops"])
+    _notices(store, clock).finish()
+    was_written = not died or at > 0 or after
+    assert [_told(store, f"File {number}") for number in range(8)] == [1] * 5 + [int(was_written)] + [1, 1]

@@ -1,13 +1,16 @@
 """Many notices at once become one: a channel that cries is a channel that is muted.
 
-    notices/groups/<destination>.json   {from, direct: [ids], waiting: [[id, headline]…], leaving: {number, rows} | null, number}
+    notices/groups/<destination>.json   {from, direct: [ids], waiting: [[id, headline]…], leaving: {number, rows} | null, number,
+                                         left: [ids]}
 
 The first few notices of ten minutes go out as they are. Further ones wait, and when the ten minutes are
 over they go out together, a line each; none is dropped.
 
     waiting ──swap──► leaving ──► outbox, under the group's number ──swap──► nothing left
 
-Killed between two of these, the next call takes up what is leaving; the outbox takes a number once.
+Killed between two of these, the next call takes up what is leaving; the outbox takes a number once. Of who
+was killed before it could write down that its notice waits, it may have left when somebody looks: `left`
+knows the last ones.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from rowferry.notices.text import MAX_CHARACTERS
 WINDOW = timedelta(minutes=10)
 MOST = 5  # notices of a window that go out by themselves
 SOURCE = "notice"
+_REMEMBERED = 500  # of those that left with others; one that was held up is taken up within minutes
 
 
 class Outbox(Protocol):
@@ -43,7 +47,7 @@ class Groups:
         while True:
             body, version = self._settled(destination)
             is_direct = id in body["direct"]
-            if is_direct or any(id == waiting for waiting, _ in body["waiting"]):
+            if is_direct or id in body.get("left", []) or any(id == waiting for waiting, _ in body["waiting"]):
                 break
             is_direct = len(body["direct"]) < MOST
             wanted = {**body, "direct": [*body["direct"], id]} if is_direct else {**body, "waiting": [*body["waiting"], [id, headline]]}
@@ -64,7 +68,7 @@ class Groups:
         while True:
             body, version = self._records.read(destination)
             if body is None:
-                return self._fresh(destination, 0), None
+                return self._fresh(destination, 0, []), None
             if body["leaving"]:
                 self._relay(destination, f"group.{body['leaving']['number']}", body["leaving"]["rows"])
                 self._records.put(destination, {**body, "leaving": None}, version)
@@ -72,13 +76,14 @@ class Groups:
                 return body, version
             elif body["waiting"]:
                 leaving = {"number": body["number"] + 1, "rows": together([headline for _, headline in body["waiting"]])}
-                self._records.put(destination, {**self._fresh(destination, body["number"] + 1), "leaving": leaving}, version)
+                left = [*body.get("left", []), *(waited for waited, _ in body["waiting"])][-_REMEMBERED:]
+                self._records.put(destination, {**self._fresh(destination, body["number"] + 1, left), "leaving": leaving}, version)
             else:
-                return self._fresh(destination, body["number"]), version
+                return self._fresh(destination, body["number"], body.get("left", [])), version
 
-    def _fresh(self, destination: str, number: int) -> Body:
+    def _fresh(self, destination: str, number: int, left: Sequence[str]) -> Body:
         now = self._clock.now().isoformat()
-        return {"destination": destination, "from": now, "direct": [], "waiting": [], "leaving": None, "number": number}
+        return {"destination": destination, "from": now, "direct": [], "waiting": [], "leaving": None, "number": number, "left": left}
 
     def _is_over(self, body: Body) -> bool:
         return self._clock.now() - datetime.fromisoformat(body["from"]) >= WINDOW
