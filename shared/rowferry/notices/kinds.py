@@ -6,6 +6,7 @@ is another state than before.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,9 +80,11 @@ def feed_on_time(feed: str, last_at: datetime) -> Change:
     return Change(f"feed/{feed}/late", OK, notice)
 
 
-def file_quarantined(feed: str, file: str, code: str, reason: str) -> Change:
-    """A file that could not be loaded; the feed's others go on."""
-    notice = Notice(f"A file of feed {feed} is in quarantine: {file}", {"code": code}, reason, f"rowferry load {file} --feed {feed}")
+def file_quarantined(feed: str, file: str, reason: str) -> Change:
+    """A file that could not be loaded; the feed's others go on. The command is for the mended file, wherever it lies then:
+    a file's name is its sender's, and whoever pastes the command runs nothing else."""
+    fix = f"rowferry load {shlex.quote(file.rpartition('/')[2])} --feed {feed}"
+    notice = Notice(f"A file of feed {feed} is in quarantine, until it comes mended: {file}", {}, reason, fix)
     return Change(f"feed/{feed}/file/{file}", "quarantined", notice)
 
 
