@@ -4,16 +4,21 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 CLOUD ?= gcp
 NAME ?= rowferry
+EXTRAS ?= gcp,aws,sql
 HALVES = $(if $(filter aws,$(CLOUD)),aws federation,$(CLOUD))  # on AWS the warehouse is BigQuery still
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-aws check bench soak package plan deploy destroy redrive checkov lock clean
+.PHONY: help run install test test-aws check bench soak package plan deploy destroy redrive checkov lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(BIN)/.local  ## Watch the main job on this machine: files in, changed rows out, the balance (ONCE=1 ends after it)
 	@$(BIN)/python -m rowferry.demo sandbox
+
+install: $(BIN)/.local  ## Install what settings may ask for besides: BigQuery, S3, SQL databases (EXTRAS=sql for one alone)
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install -q -c requirements.lock -e '.[local,$(EXTRAS)]'
+	@echo "rowferry is in $(BIN); to have it in this shell: source $(BIN)/activate"
 
 test: $(BIN)/.dev  ## Lint, types and every test that can run here
 	$(BIN)/ruff check shared functions tests infra

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import logging
 
+import hypothesis
 import pytest
+
+# A busy machine makes no test fail: what is bounded is counted, not timed.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

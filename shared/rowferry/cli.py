@@ -25,6 +25,17 @@ Config = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 
+_EXTRAS = {"google": "gcp", "boto3": "aws", "botocore": "aws", "sqlalchemy": "sql"}
+
+
+def missing_library(error: ModuleNotFoundError) -> Problem:
+    """What to say to somebody whose settings need more than is installed. Raises the error again when none of our
+    extras brings what is missing."""
+    extra = _EXTRAS.get((error.name or "").partition(".")[0])
+    if extra is None:
+        raise error
+    return Problem("", f"the settings need {error.name}, which is not installed", f"make install, or install rowferry[{extra}]")
+
 
 class _Session:
     """One command's settings, app and way of answering."""
@@ -48,6 +59,8 @@ class _Session:
         except RowferryError as error:
             self.terminal.failure(str(error))
             code = 1
+        except ModuleNotFoundError as error:
+            code = self.terminal.problems([missing_library(error)])
         except KeyboardInterrupt:
             self.terminal.failure("stopped; the same command resumes")
             code = 1
@@ -202,6 +215,8 @@ def check(
         raise SystemExit(0)
     try:
         code = checking.check(config, terminal, live=live, files=files or [])
+    except ModuleNotFoundError as error:
+        code = terminal.problems([missing_library(error)])
     except RowferryError as error:
         terminal.failure(str(error))
         code = 1

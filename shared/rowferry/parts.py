@@ -159,10 +159,8 @@ class Parts:
     def database(self, name: str) -> Database:
         """The database `name`. Raises `UsageError` when there is none, or its driver is not installed."""
         if name not in self._databases:
-            try:
-                from rowferry.databases.database import Database
-            except ImportError:
-                raise UsageError(f"databases.{name} needs SQLAlchemy; install rowferry[sql]") from None
+            from rowferry.databases.database import Database
+
             if name not in self.settings.databases:
                 raise UsageError(unknown("database", name, self.settings.databases))
             settings = self.settings.databases[name].resolved(self.resolve_secret)

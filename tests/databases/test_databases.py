@@ -244,6 +244,28 @@ def test_an_address_that_is_none_is_a_usage_error(address: str) -> None:
     assert address not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("address", "dialect", "driver"),
+    [
+        ("postgresql://h/shop", "postgresql", "psycopg"),
+        ("postgres://h/shop", "postgresql", "psycopg"),
+        ("postgresql+psycopg://h/shop", "postgresql", "psycopg"),
+        ("mysql://h/shop", "mysql", "pymysql"),
+        ("mssql://h/shop", "mssql", "pymssql"),
+    ],
+)
+def test_an_address_without_a_driver_takes_the_one_that_we_bring(address: str, dialect: str, driver: str) -> None:
+    """As people and hosting companies write it."""
+    found = Database("shop", address)
+    assert (found.dialect.name, found.dialect.driver) == (dialect, driver)
+
+
+def test_a_driver_that_is_not_installed_is_named() -> None:
+    """With those that our extra brings."""
+    with pytest.raises(UsageError, match="the driver oracledb, which is not installed"):
+        Database("shop", "oracle+oracledb://h/shop")
+
+
 def test_what_is_wrong_with_a_database_is_told_apart(url: str, database: Database) -> None:
     """Out of reach is tried again later; a table that is not there is the settings' fault; no password shows."""
     unreachable = Database("gone", "postgresql+psycopg://user:hunter2@127.0.0.1:1/shop", timeout_seconds=1)

@@ -10,6 +10,15 @@ from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, exc, 
 
 from rowferry.errors import CredentialsError, SourceError, TryLater, UsageError
 
+# The driver that we bring, where a URL names none: SQLAlchemy would take another one, and does not know `postgres:`,
+# which is what hosting companies write.
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+    "mssql": "mssql+pymssql",
+}
 _REFUSED = ("password authentication failed", "access denied", "login failed", "no pg_hba.conf entry", "role ")
 
 
@@ -22,6 +31,7 @@ class Database:
         self.page_rows = page_rows
         try:
             parsed = make_url(url)
+            parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
             self._engine: Engine = create_engine(
                 parsed, pool_pre_ping=True, connect_args=_timeout(parsed.get_backend_name(), timeout_seconds)
             )
@@ -30,7 +40,9 @@ class Database:
                 f"databases.{name}.url is no SQLAlchemy URL; expected e.g. postgresql+psycopg://user:password@host/shop"
             ) from None
         except ImportError as error:
-            raise UsageError(f"databases.{name} needs the driver {error.name}; install rowferry[sql]") from None
+            raise UsageError(
+                f"databases.{name} needs the driver {error.name}, which is not installed; rowferry[sql] brings psycopg, pymysql and pymssql"
+            ) from None
 
     def __repr__(self) -> str:
         return f"<Database {self.name}>"
