@@ -83,6 +83,17 @@ def test_the_same_id_at_two_hooks_is_two(store: FolderStore) -> None:
     assert len(relayed(store)) == 2
 
 
+def test_an_id_without_end(store: FolderStore) -> None:
+    """It tells events apart by all of its characters, and stands beside each of a thousand rows by some."""
+    relay = _relay(store, [{"send": {**SEND, "each": "users"}}])
+    event = {**EVENT, "users": [{"user": f"u{number}"} for number in range(1000)]}
+    said = [relay.answer(_call({**event, "id": "i" * 500_000 + end})).body for end in "aba"]
+    assert said == [b'{"status":"accepted"}', b'{"status":"accepted"}', b'{"status":"repeated"}']
+    for found in store.list(OUTBOX):
+        with Chunk(store, found.key) as chunk:
+            assert max(len(row.key or "") for row in chunk.rows()) < 200
+
+
 def test_an_event_that_no_route_wants_is_200_and_leaves_nothing(store: FolderStore) -> None:
     """The sender stops sending it, and nothing piles up."""
     relay = _relay(store, [{"when": "type == 'renewed'", "send": SEND}])

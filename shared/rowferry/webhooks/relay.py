@@ -24,9 +24,11 @@ from rowferry.webhooks import payload, repeats
 from rowferry.webhooks.hook import Hook
 from rowferry.webhooks.port import Answer, Call
 from rowferry.webhooks.rate import Rate
+from rowferry.webhooks.signature import fingerprint
 
 _PATH = re.compile(r"/hooks/([A-Za-z0-9_-]{1,64})/?")
 _JSON = {"content-type": "application/json"}
+_MOST_ID_CHARACTERS = 200  # it stands beside every row
 _RETRY_SECONDS = 30  # senders come back by their own schedule; this is for those who ask
 _log = logging.getLogger(__name__)
 
@@ -120,7 +122,7 @@ class Relay:
         wanted = hook.rows(body, now)
         if not wanted:
             return _SILENT if hook.scheme.is_silent else _IGNORED
-        event_id = hook.event_id(call, body) or repeats.id_of(self._store, hook.name, call.body, now)
+        event_id = _short(hook.event_id(call, body) or repeats.id_of(self._store, hook.name, call.body, now))
         is_new = False
         for rows in wanted:
             is_new |= self._outbox.relay(
@@ -131,7 +133,14 @@ class Relay:
                 rows=rows.rows,
                 idempotency=self._idempotency[rows.destination, rows.action],
             )
-        _log.debug("webhook %s %s %a", hook.name, "took in" if is_new else "had taken in", event_id[:100])
+        _log.debug("webhook %s %s %a", hook.name, "took in" if is_new else "had taken in", event_id)
         if hook.scheme.is_silent:
             return _SILENT
         return _ACCEPTED if is_new else _REPEATED
+
+
+def _short(event_id: str) -> str:
+    """The id as it is, or its start and a digest: a sender's may be as long as its body."""
+    if len(event_id) <= _MOST_ID_CHARACTERS:
+        return event_id
+    return f"{event_id[:100]}-{fingerprint(event_id.encode())}"
