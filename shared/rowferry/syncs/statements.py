@@ -49,8 +49,8 @@ def new_rows(
     is_large: bool = False,
 ) -> str:
     """The statement behind `send: new` and `send: all`; needs @upto where there is a cursor, @above where
-    it is `bounded` below, @sync and @destination but for a queue. With `is_large`, in another order that takes no
-    sort of all rows; those of one key stay in the cursor's."""
+    it is `bounded` below, @sync and @destination. With `is_large`, in another order that takes no sort of all
+    rows; those of one key stay in the cursor's."""
     cursor = None
     if shape.sync.cursor is not None:
         name, kind = next((name, kind) for name, kind in shape.columns if name.lower() == shape.sync.cursor.lower())
@@ -119,7 +119,7 @@ def _columns(shape: Shape) -> list[dict[str, Any]]:
         from_key = None
         if name.lower() in key:
             text = "removed.row_key" if len(key) == 1 else f"JSON_VALUE(removed.row_key, '$[{key.index(name.lower())}]')"
-            from_key = Sql(f"CAST({text} AS {kind})")
+            from_key = Sql(f"SAFE_CAST({text} AS {kind})")  # the key's type may have changed since: its row is rejected then
         found.append({"name": name, "type": kind, "from_key": from_key})
     return found
 

@@ -1,7 +1,8 @@
--- The delivered state after a run: fingerprints of what was delivered, of nothing else.
+-- The delivered state after a run: fingerprints of what was delivered, of nothing else. A row that went out whole, for
+-- it was new or about somebody else than before, takes nothing of its former state along.
 MERGE INTO {{ state | table }} AS state
 USING (
-  SELECT run.row_key, run.mask{% for column in state_columns %}, run.p_{{ loop.index0 | number }}{% endfor +%}
+  SELECT run.row_key, run.op, run.mask{% for column in state_columns %}, run.p_{{ loop.index0 | number }}{% endfor +%}
   FROM {{ run_table | table }} AS run
   LEFT JOIN {{ rejected | table }} AS rejected ON rejected.row_id = run.row_id
   WHERE run.op IN ('create', 'update') AND rejected.row_id IS NULL
@@ -9,7 +10,7 @@ USING (
 ON state.row_key = delivered.row_key
 WHEN MATCHED THEN UPDATE SET
   {% for column in state_columns %}
-  {{ column | column }} = IF(SUBSTR(delivered.mask, {{ loop.index | number }}, 1) = '1', delivered.p_{{ loop.index0 | number }}, state.{{ column | column }}),
+  {{ column | column }} = IF(delivered.op = 'create' OR SUBSTR(delivered.mask, {{ loop.index | number }}, 1) = '1', delivered.p_{{ loop.index0 | number }}, state.{{ column | column }}),
   {% endfor %}
   run = @run
 WHEN NOT MATCHED THEN INSERT (row_key, {{ state_columns | columns }}, run)

@@ -1,0 +1,52 @@
+"""Who a row is about may change: the identifier beside the key, a NULL for it, the key's own type."""
+
+from __future__ import annotations
+
+from rowferry.twins.amplitude import AmplitudeTwin
+from rowferry.twins.braze import BrazeTwin
+from support.runs import counts, letters, machine, sync
+from support.shop import Shop
+
+
+def test_somebody_else_gets_what_the_one_before_had(shop: Shop, twin: BrazeTwin) -> None:
+    """A value that was empty when the row came to be about another person is sent when it is back, though the first one had it."""
+    shop.execute("ALTER TABLE crm.customers ADD COLUMN person TEXT; UPDATE crm.customers SET person = id")
+    shop.settings["syncs"]["customers"]["map"] = {"external_id": "person", "tier": "tier"}
+    shop.save()
+    sync(shop)
+    shop.execute("UPDATE crm.customers SET person = 'another', tier = NULL WHERE id = 'u1'")
+    assert counts(sync(shop)) == (3, 2, 1, 0)
+    shop.execute("UPDATE crm.customers SET tier = 'gold' WHERE id = 'u1'")
+    assert counts(sync(shop)) == (3, 2, 1, 0)
+    assert twin.profiles["another"]["tier"] == "gold"
+
+
+def test_an_identifier_that_becomes_null_is_news_once(shop: Shop) -> None:
+    """A device that is known no more sends its user whole, and after that the row is as it was delivered."""
+    with AmplitudeTwin() as amplitude:
+        shop.settings["destinations"]["amplitude"] = {"vendor": "amplitude", "base_url": amplitude.url, "api_key": "env:ANY_KEY"}
+        shop.settings["syncs"]["customers"] |= {"to": "amplitude", "map": {"user_id": "branch", "device_id": "email", "tier": "tier"}}
+        shop.save()
+        shop.execute("UPDATE crm.customers SET branch = 'user-' || id")
+        sync(shop)
+        shop.execute("UPDATE crm.customers SET email = NULL WHERE id = 'u1'")
+        assert counts(sync(shop)) == (3, 2, 1, 0)
+        assert sync(shop).requests == 0
+
+
+def test_a_key_of_another_type_stops_no_run(shop: Shop, twin: BrazeTwin) -> None:
+    """Keys were texts and are numbers now: the new rows leave; whom the old keys meant can't be said, so each is a dead letter."""
+    shop.settings["syncs"]["customers"]["on_remove"] = "delete"
+    shop.save()
+    sync(shop)
+    shop.execute(
+        "CREATE OR REPLACE TABLE crm.customers AS SELECT i AS id, 'a@b.cc' AS email, 'x' AS tier, 'Bern' AS branch FROM range(2) t(i)"
+    )
+    assert counts(sync(shop)) == (5, 0, 2, 3)
+    assert set(twin.profiles) == {"u0", "u1", "u2", "0", "1"}
+    assert sync(shop).requests == 0
+    shop.fill(3)
+    assert sync(shop).delivered == 2
+    assert letters(shop) == []
+    with machine(shop) as found:
+        assert found.replay("customers").read == 0
