@@ -97,7 +97,8 @@ def resolve(name: str, sync: Sync, destination: Destination[Any], settings: Any,
     specs = [(field_name, _part(spec, column)) for field_name, spec in sync.map.items()]
     used = {part.column for _, part in specs}
     if sync.rest is not None:
-        own = {column(sync.cursor)} if sync.cursor else set()
+        # What `map` says of a field holds, also where an unused column has the field's name.
+        own = {column(name) for name in (sync.cursor, sync.mark) if name} | {*sync.map, sync.audience}
         specs += [(other, Part(column=other)) for other in found if other not in used | own and not other.startswith("_rowferry_")]
     if sync.audience is not None and destination.audience == "attribute":
         specs.append((sync.audience, Part(value=True)))
