@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -262,8 +262,7 @@ class Machine:
         if name in settings.syncs:
             if settings.syncs[name].cursor is None:
                 raise UsageError(f"{name} has no cursor, so its rows have no days; a backfill needs send: new")
-            upto = datetime.combine(end + timedelta(days=1), time(), UTC) - timedelta(microseconds=1)
-            return self.sync(name, kind=f"backfill {begin} {end}", window=(f"{begin} 00:00:00+00:00", upto.isoformat(sep=" ")))
+            return self.sync(name, kind=f"backfill {begin} {end}", window=(begin.isoformat(), end.isoformat()))
         if name in settings.feeds:
             return self._backfill_feed(name, begin, end)
         raise UsageError(unknown("sync or feed", name, {**settings.syncs, **settings.feeds}))

@@ -70,6 +70,15 @@ def take(database: Database, table_name: str, key: Sequence[str], mark: str, mos
             yield dict(row)
 
 
+def look(database: Database, table_name: str) -> Iterator[Mapping[str, Any]]:
+    """All rows, whatever their mark: one that was rejected has its mark, and may be replayed."""
+    table = database.table(table_name)
+    with database.connection() as connection:
+        options = {"stream_results": True, "yield_per": database.page_rows}
+        for row in connection.execution_options(**options).execute(select(table)).mappings():
+            yield dict(row)
+
+
 def mark_sent(database: Database, table_name: str, key: Sequence[str], mark: str, rows: Iterable[Sequence[Any]], at: datetime) -> None:
     """Mark the rows with these keys, some hundred in each transaction; those that are marked already stay as they are.
     The same keys must come one after the other."""

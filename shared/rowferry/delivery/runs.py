@@ -9,8 +9,8 @@
     runs/<sync>/<run>/dropped.json     a person gave it up
     runs/<sync>/<run>/closed.json      the balance; nothing follows
 
-All are create-only but the head, `failed` and, until the first chunk is written, the outline, so two
-functions that do the same step leave one result.
+All are create-only but the head, `failed` and, until the first chunk is written, `started` and the outline, so
+two functions that do the same step leave one result.
 """
 
 from __future__ import annotations

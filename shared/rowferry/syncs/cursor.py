@@ -18,6 +18,18 @@ def reached(warehouse: Warehouse, sent_table: str) -> str | None:
 
 def less_lag(cursor: str, outline: Outline) -> str:
     """The cursor less the lag, as text."""
-    if outline.lag_seconds and outline.cursor_type in ("TIMESTAMP", "DATETIME", "DATE"):
-        return (datetime.fromisoformat(cursor) - timedelta(seconds=outline.lag_seconds)).isoformat(sep=" ")
-    return cursor
+    if not outline.lag_seconds or outline.cursor_type not in ("TIMESTAMP", "DATETIME", "DATE"):
+        return cursor
+    moment = datetime.fromisoformat(cursor) - timedelta(seconds=outline.lag_seconds)
+    return moment.date().isoformat() if outline.cursor_type == "DATE" else moment.isoformat(sep=" ")  # BigQuery takes no time for a day
+
+
+def days(kind: str, first: str, last: str) -> tuple[str, str] | None:
+    """Lowest and highest cursor of these days, both included, as text; None for a type that tells no days."""
+    if kind == "DATE":
+        return first, last
+    if kind == "DATETIME":
+        return f"{first} 00:00:00", f"{last} 23:59:59.999999"
+    if kind == "TIMESTAMP":
+        return f"{first} 00:00:00+00:00", f"{last} 23:59:59.999999+00:00"
+    return (first, f"{last}\U0010ffff") if kind == "STRING" else None  # however a time goes on behind its day

@@ -11,7 +11,7 @@ from rowferry.destinations.port import Destination
 from rowferry.errors import SourceError
 from rowferry.settings.sync import Sync
 from rowferry.syncs import statements
-from rowferry.syncs.cursor import reached
+from rowferry.syncs.cursor import days, reached
 from rowferry.syncs.outline import Outline
 from rowferry.syncs.shape import BACKFILL_LANE, Shape, resolve, sent_table, source_table
 from rowferry.warehouse.port import Warehouse, WarehouseError
@@ -56,8 +56,8 @@ class Resolver:
     def outline(self, run: str, at: datetime, *, replay: DeadLetters | None = None, window: tuple[str, str] | None = None) -> Outline:
         """What a run that starts now will do. Raises `SourceError` when the model can't be read.
 
-        With `replay` only these dead letters are sent again; `window` the first
-        and last cursor of a backfill.
+        With `replay` only these dead letters are sent again; `window` are the first
+        and last day of a backfill, such as 2026-01-31.
         """
         try:
             return self._outline(run, at, replay, window)
@@ -88,9 +88,9 @@ class Resolver:
         table, above, kind = source_table(self.name, run), None, None
         if self.sync.cursor is not None and not is_replay:
             sent = sent_table(self.name, self.sync.to)
-            above = window[0] if window else reached(self.warehouse, sent)
             kind = (self.warehouse.columns(sent) or {}).get("row_cursor")
-        self.source.copy(table, above if kind else None, kind)
+            above = self._days(window, kind)[0] if window and kind else reached(self.warehouse, sent)
+        self.source.copy(table, above if kind else None, kind, is_replay=is_replay)
         return table
 
     def _columns(self, model: str) -> dict[str, str]:
@@ -182,10 +182,16 @@ class Resolver:
         kind = next(kind for name, kind in shape.columns if name.lower() == self.sync.cursor.lower())
         top = _largest(kind, at)
         if window is not None:
-            return window[0], window[1], kind
+            return *self._days(window, kind), kind
         if is_replay:
             return None, top, kind
         return reached(self.warehouse, sent_table(self.name, self.sync.to)), top, kind
+
+    def _days(self, window: tuple[str, str], kind: str) -> tuple[str, str]:
+        found = days(kind, *window)
+        if found is None:
+            raise SourceError(f"syncs.{self.name}: its cursor {self.sync.cursor} is {kind} and tells no day, so it can't be filled by days")
+        return found
 
     def _params(self, replay: DeadLetters | None) -> dict[str, tuple[str, str]]:
         own = {"sync": ("STRING", self.name), "destination": ("STRING", self.sync.to)}

@@ -120,10 +120,10 @@ class Starter:
             run.forget("outline")
 
     def _plan(self, run: Run, kind: str, outline_of: Callable[[str, datetime], Outline], left_seconds: Callable[[], float]) -> None:
-        run.put("started", {"started_at": self.clock.now().isoformat(), "kind": kind})
-        started_at = datetime.fromisoformat((run.read("started") or {})["started_at"])
         if not run.has("outline"):
-            run.put("outline", outline_of(run.run, started_at).to_dict())
+            started = run.read("started") or {"started_at": self.clock.now().isoformat()}
+            run.put_over("started", {**started, "kind": kind})  # a run that never knew what to send becomes what is asked for now
+            run.put("outline", outline_of(run.run, datetime.fromisoformat(started["started_at"])).to_dict())
         outline = Outline.from_dict(run.read("outline") or {})
         counts = make_run_table(self.warehouse, outline, expires_at=self.clock.now() + RUN_TABLE_LIFE)
         known = known_rows(self.warehouse, outline.state_table) if outline.state_table else 0

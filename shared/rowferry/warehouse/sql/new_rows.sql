@@ -4,10 +4,11 @@
 --
 -- Rows with the same key and cursor are a group, most often of one: its name is the row's id, so that a row
 -- that is edited in place stays the row it was. Where a group has several they are told apart by their
--- content, and those that are the same to the last column by their number. What is known of a group (sent
--- before, or a dead letter) is matched with its rows by content first. The rest of both are taken for rows
--- that were edited, unless there are more rows than that: then some are new, and rather one too many is sent. They
--- replace what was known, for else it would be taken for the next new row.
+-- content, and those that are the same to the last column by their number. Without a cursor the content always
+-- counts: the key may come again in a later run with something else, and the vendor must not take that for a
+-- repeat. What is known of a group (sent before, or a dead letter) is matched with its rows by content first. The
+-- rest of both are taken for rows that were edited, unless there are more rows than that: then some are new, and
+-- rather one too many is sent. They replace what was known, for else it would be taken for the next new row.
 WITH model AS {{ model | query }},
 keyed AS (
   SELECT
@@ -50,12 +51,11 @@ named AS (
     *,
     CONCAT(
       row_group,
-      IF(alike > 1 AND row_key IS NOT NULL, CONCAT('~', CAST(row_print AS STRING)), ''),
+      IF(row_key IS NOT NULL{% if cursor %} AND alike > 1{% endif %}, CONCAT('~', CAST(row_print AS STRING)), ''),
       IF(same > 1, CONCAT('#', CAST(same AS STRING)), '')
     ) AS own_id
   FROM numbered
 ),
-{% if only_dead or cursor or skip_dead %}
 dead AS (
   SELECT row_id, row_print, run, code
   FROM {{ dead_letters | table }}
@@ -117,11 +117,6 @@ recognised AS (
   FROM matched
   LEFT JOIN edited ON edited.own_id = matched.own_id
 ),
-{% else %}
-recognised AS (
-  SELECT *, own_id AS row_id FROM named
-),
-{% endif %}
 decided AS (
   SELECT
     *,

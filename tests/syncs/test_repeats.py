@@ -1,0 +1,80 @@
+"""What makes a row the same row to a vendor that drops repeats, where no cursor tells two apart."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rowferry.twins.amplitude import AmplitudeTwin
+from support.runs import counts, letters, machine, sync
+from support.shop import Shop
+
+EVENT = {"user_id": "id", "name": {"value": "Total"}, "time": "day", "total": "total"}
+
+
+@pytest.fixture
+def amplitude(shop: Shop) -> Iterator[AmplitudeTwin]:
+    """Amplitude's stand-in, which keeps one event of each `insert_id`."""
+    with AmplitudeTwin() as twin:
+        shop.settings["destinations"]["amplitude"] = {"vendor": "amplitude", "base_url": twin.url, "api_key": "env:ANY_KEY"}
+        yield twin
+
+
+def totals(amplitude: AmplitudeTwin) -> list[Any]:
+    return sorted(event["event_properties"]["total"] for event in amplitude.events)
+
+
+def test_all_sends_a_key_that_has_new_content_as_a_new_event(shop: Shop, amplitude: AmplitudeTwin) -> None:
+    """A table of each person's last day: tomorrow's event is no repeat of today's; what did not change is one."""
+    shop.execute("CREATE TABLE crm.days AS SELECT 'user-' || i AS id, DATE '2026-01-01' AS day, i AS total FROM range(3) t(i)")
+    shop.settings["syncs"]["customers"] = {
+        "model": {"table": "crm.days"}, "key": "id", "send": "all", "to": "amplitude", "action": "event", "map": EVENT,
+    }  # fmt: skip
+    shop.save()
+    assert sync(shop).delivered == 3
+    shop.execute("UPDATE crm.days SET day = '2026-01-02', total = total + 10 WHERE id != 'user-0'")
+    assert sync(shop).delivered == 3
+    assert totals(amplitude) == [0, 1, 2, 11, 12]
+
+
+def test_a_queue_sends_a_key_that_comes_again(shop: Shop, amplitude: AmplitudeTwin) -> None:
+    """A person's second sale has the key of the first, which was sent and marked: it is no repeat of it. What is rejected
+    and mended closes its dead letter."""
+    with sqlite3.connect(shop.folder / "shop.db") as connection:
+        connection.execute("CREATE TABLE outbox (id TEXT, day TEXT, total INT, sent_at TIMESTAMP)")
+    shop.settings["databases"] = {"shop": {"url": "env:SHOP_URL"}}
+    shop.settings["syncs"]["customers"] = {
+        "model": {"database": "shop", "table": "outbox"}, "key": "id", "send": "queue", "mark": "sent_at", "to": "amplitude",
+        "action": "event", "map": EVENT,
+    }  # fmt: skip
+    shop.save()
+    for total, day, outcome in ((1, "2026-01-01", (1, 0, 1, 0)), (2, "2026-01-02", (1, 0, 1, 0)), (3, "no day", (1, 0, 0, 1))):
+        with sqlite3.connect(shop.folder / "shop.db") as connection:
+            connection.execute("INSERT INTO outbox VALUES ('user-1', ?, ?, NULL)", (day, total))
+        assert counts(sync(shop)) == outcome
+    assert (totals(amplitude), len(letters(shop))) == ([1, 2], 1)
+    with sqlite3.connect(shop.folder / "shop.db") as connection:
+        connection.execute("UPDATE outbox SET day = '2026-01-03', sent_at = NULL WHERE total = 3")
+    assert counts(sync(shop)) == (1, 0, 1, 0)
+    assert (totals(amplitude), letters(shop)) == ([1, 2, 3], [])
+
+
+def test_a_queue_s_dead_letters_are_replayed(shop: Shop, amplitude: AmplitudeTwin) -> None:
+    """A rejected row has its mark, so a replay looks at rows whatever theirs is; others with its key stay where they are."""
+    with sqlite3.connect(shop.folder / "shop.db") as connection:
+        connection.execute("CREATE TABLE outbox (id TEXT, day TEXT, total INT, sent_at TIMESTAMP)")
+        connection.execute("INSERT INTO outbox VALUES ('user-1', '2026-01-01', 1, NULL), ('user-1', 'no day', 2, NULL)")
+    shop.settings["databases"] = {"shop": {"url": "env:SHOP_URL"}}
+    shop.settings["syncs"]["customers"] = {
+        "model": {"database": "shop", "table": "outbox"}, "key": "id", "send": "queue", "mark": "sent_at", "to": "amplitude",
+        "action": "event", "map": EVENT,
+    }  # fmt: skip
+    shop.save()
+    assert counts(sync(shop)) == (2, 0, 1, 1)
+    with machine(shop) as found:
+        assert found.replay("customers", code="another").read == 0
+        assert [counts(found.replay("customers")) for _ in range(2)] == [(1, 0, 0, 1)] * 2
+    assert (totals(amplitude), len(letters(shop))) == ([1], 1)
