@@ -1,6 +1,7 @@
 -- What `send: changed` and `send: audience` would send now: the rows whose fields differ from the
--- delivered state, the keys that left, the rows that can't be sent. One row at position 0 holds the
--- counts of the same snapshot. A field's print is NULL where all of its columns are. With `is_large` positions come
+-- delivered state, the keys that left, the rows that can't be sent, and which dead letters are stale: those of rows that are
+-- as they were delivered again, or not there any more (a row without a key that has one now). One row at position 0 holds
+-- the counts of the same snapshot. A field's print is NULL where all of its columns are. With `is_large` positions come
 -- without one sort of all rows, for which BigQuery has one worker: rows are dealt out by the hash of their id, and each
 -- deal is numbered by itself, behind the rows of those before it. It costs one more reading of the model.
 WITH model AS {{ model | query }},
@@ -95,6 +96,16 @@ removed AS (
   WHERE present.row_key IS NULL AND dead.row_id IS {% if only_dead %}NOT NULL {{ dead_filter }}{% else %}NULL{% endif +%}
 ),
 {% endif %}
+{% if not only_dead %}
+stale AS (
+  SELECT dead.row_id
+  FROM {{ dead_letters | table }} AS dead
+  LEFT JOIN (SELECT DISTINCT row_id FROM named) AS present ON present.row_id = dead.row_id
+  WHERE dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open'
+    -- a print of 0 is a removal's: it is stale once the row is back
+    AND (dead.row_print = 0) = (present.row_id IS NOT NULL)
+),
+{% endif %}
 counts AS (
   SELECT
     COUNT(*) AS read_rows,
@@ -117,7 +128,7 @@ outgoing AS (
     IF(decision IN ('create', 'update'), 0, 2) AS stage,
     row_id,
     row_key,
-    decision AS op,
+    IF(decision = 'unchanged', 'stale', decision) AS op,
     mask,
     row_print,
     {% for field in fields %}
@@ -127,7 +138,7 @@ outgoing AS (
     c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
     {% endfor %}
   FROM decided
-  WHERE decision IN ('create', 'update', 'missing_key', 'duplicate_key')
+  WHERE decision IN ('create', 'update', 'missing_key', 'duplicate_key') OR (decision = 'unchanged' AND is_dead_letter)
   {% if on_remove %}
   UNION ALL
   SELECT
@@ -144,6 +155,23 @@ outgoing AS (
     {% if column.from_key %}{{ column.from_key }}{% else %}CAST(NULL AS {{ column.type | type }}){% endif %}{% if not loop.last %},{% endif +%}
     {% endfor %}
   FROM removed
+  {% endif %}
+  {% if not only_dead %}
+  UNION ALL
+  SELECT
+    2,
+    row_id,
+    CAST(NULL AS STRING),
+    'stale',
+    CAST(NULL AS STRING),
+    0,
+    {% for field in fields %}
+    CAST(NULL AS INT64),
+    {% endfor %}
+    {% for column in columns %}
+    CAST(NULL AS {{ column.type | type }}){% if not loop.last %},{% endif +%}
+    {% endfor %}
+  FROM stale
   {% endif %}
 ){% if is_large %},
 dealt AS (

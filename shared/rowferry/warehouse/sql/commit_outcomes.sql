@@ -1,5 +1,5 @@
 -- Receipts of every row of the run, and its dead letters: the rejected rows become open ones, what
--- was delivered (or sent anew after a change) closes the one it had.
+-- was delivered (or sent anew after a change) closes the one it had, and what is stale goes.
 INSERT INTO {{ receipts | table }} (run, sync, destination, row_id, row_key, outcome, code, reason, recorded_at)
 SELECT
   @run,
@@ -13,7 +13,7 @@ SELECT
   @at
 FROM {{ run_table | table }} AS run
 LEFT JOIN {{ rejected | table }} AS rejected ON rejected.row_id = run.row_id
-WHERE run.op != 'summary';
+WHERE run.op NOT IN ('summary', 'stale');
 
 UPDATE {{ dead_letters | table }}
 SET status = 'closed'

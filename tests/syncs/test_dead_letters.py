@@ -1,0 +1,65 @@
+"""Dead letters that tell of nothing any more: each goes with the run that sees it."""
+
+from __future__ import annotations
+
+import pytest
+
+from rowferry.twins.braze import BrazeTwin
+from rowferry.twins.server import Fault
+from rowferry.wire import Response
+from support.runs import counts, letters, machine, sync
+from support.shop import Shop
+
+UNAUTHORIZED = Response(401, b'{"message":"Invalid API key"}')
+
+
+@pytest.mark.parametrize("again", ["sync", "replay"])
+def test_a_row_that_is_as_it_was_delivered(shop: Shop, again: str) -> None:
+    """A bad value that was taken back: there is nothing to send, and nothing is wrong any more."""
+    sync(shop)
+    shop.execute("UPDATE crm.customers SET email = 'not an address' WHERE id = 'u1'")
+    assert counts(sync(shop)) == (3, 2, 0, 1)
+    shop.execute("UPDATE crm.customers SET email = 'u1@example.com' WHERE id = 'u1'")
+    with machine(shop) as found:
+        result = found.sync("customers") if again == "sync" else found.replay("customers")
+    assert (result.unchanged, result.requests) == (result.read, 0)
+    assert letters(shop) == []
+
+
+def test_a_row_that_got_its_key(shop: Shop) -> None:
+    """Without a key it is known by its content alone, so with one it is another row: the first is there no more."""
+    shop.execute("UPDATE crm.customers SET id = NULL WHERE id = 'u1'")
+    assert sync(shop).rejected == 1
+    assert sync(shop).unchanged == 3
+    assert letters(shop) == ["missing_key"]
+    shop.execute("UPDATE crm.customers SET id = 'u1' WHERE id IS NULL")
+    assert counts(sync(shop)) == (3, 2, 1, 0)
+    assert letters(shop) == []
+
+
+def test_a_row_that_left(shop: Shop, twin: BrazeTwin) -> None:
+    """What was rejected and is gone from the model can't be mended there; back as it was, it is tried once more."""
+    shop.execute("UPDATE crm.customers SET email = 'not an address' WHERE id = 'u1'")
+    sync(shop)
+    shop.execute("CREATE TABLE crm.away AS SELECT * FROM crm.customers WHERE id = 'u1'; DELETE FROM crm.customers WHERE id = 'u1'")
+    assert counts(sync(shop)) == (2, 2, 0, 0)
+    assert letters(shop) == []
+    shop.execute("INSERT INTO crm.customers SELECT * FROM crm.away")
+    assert counts(sync(shop)) == (3, 2, 0, 1)
+
+
+def test_a_removal_whose_row_is_back(shop: Shop, twin: BrazeTwin) -> None:
+    """It was given up; the row is back, so that it is removed when it leaves the next time."""
+    shop.settings["syncs"]["customers"]["on_remove"] = "delete"
+    shop.save()
+    sync(shop)
+    shop.execute("DELETE FROM crm.customers WHERE id = 'u1'")
+    twin.faults.append(Fault(response=UNAUTHORIZED))
+    stuck = sync(shop)
+    with machine(shop) as found:
+        assert found.drop("customers", stuck.run).rejected == 1
+    assert sync(shop).requests == 0
+    shop.fill(3)
+    assert (sync(shop).requests, letters(shop)) == (0, [])
+    shop.execute("DELETE FROM crm.customers WHERE id = 'u1'")
+    assert (sync(shop).delivered, "u1" in twin.profiles) == (1, False)
