@@ -47,7 +47,7 @@ def _source(database: Database, model: Model) -> FromClause:
     if model.table is not None:
         return database.table(model.table)
     sql = str(model.sql).strip().rstrip(";").replace(":", r"\:")  # a colon is no parameter here: '12:30', x::date
-    return text(sql).columns().subquery("model")
+    return text(f"{sql}\n").columns().subquery("model")  # the line break ends a comment that may stand last
 
 
 def _within(cursor: str, above: Any, upto: Any) -> Any:
@@ -69,15 +69,13 @@ def _pages(database: Database, statement: Select[Any], key: list[Any]) -> Iterat
         if len(page) < database.page_rows:
             yield from page
             return
-        # Rows that share the last key may go on behind the page's end: they are left for the next page.
-        end = _key_of(page[-1], key)
-        kept = [row for row in page if _key_of(row, key) != end]
-        if kept:
-            yield from kept
-            last = _key_of(kept[-1], key)
-        else:  # one key fills the page: it is read whole
-            yield from _stream(database, statement.where(and_(*(part == value for part, value in zip(key, end, strict=True)))), {})
-            last = end
+        # Rows that share the last key may go on behind the page's end, and only the database knows which do, for it
+        # may compare without case or accents: those are read by themselves.
+        last, spelled = _key_of(page[-1], key), set[str]()
+        for row in _stream(database, statement.where(and_(*(part == value for part, value in zip(key, last, strict=True)))), {}):
+            spelled.add(repr(_key_of(row, key)))
+            yield row
+        yield from (row for row in page if repr(_key_of(row, key)) not in spelled)
 
 
 def _key_of(row: Row, key: list[Any]) -> list[Any]:
