@@ -136,3 +136,18 @@ def test_the_page_escapes_what_it_shows() -> None:
     page = status_page({"feeds": [], "loads": [], "runs": [], "dead_letters": [letter], "late": []}, ManualClock().now())
     assert "<img" not in page
     assert "&lt;img" in page
+
+
+@pytest.mark.parametrize(("command", "code"), [(["serve", "--port", "0"], 2), (["check", "--live"], 1)])
+def test_a_webhook_without_its_secret_is_told_at_once(config: Path, command: list[str], code: int) -> None:
+    """Not to the first sender, whose call can't be verified: a sentence that names the variable to set."""
+    hook = {
+        "verify": {"scheme": "github", "secret": "secret:shop-hook"},
+        "routes": [{"send": {"to": "braze", "action": "profile", "map": {"external_id": "id"}}}],
+    }
+    config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "webhooks": {"shop": hook}}))
+    whole = [sys.executable, "-m", "rowferry.cli", *command, "--config", str(config)]
+    found = subprocess.run(whole, capture_output=True, text=True, env={**os.environ, **ENVIRONMENT}, timeout=60, check=False)
+    assert found.returncode == code
+    assert "ROWFERRY_SECRET_SHOP_HOOK" in found.stderr + found.stdout
+    assert "Traceback" not in found.stderr

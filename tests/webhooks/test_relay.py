@@ -266,6 +266,24 @@ def test_a_burst_is_stored_whole(store: FolderStore) -> None:
     assert {rows[0]["text"] for _, _, rows in relayed(store)} == {f"cancelled of {number}" for number in range(2000)}
 
 
+def test_the_log_says_why_a_call_was_refused(store: FolderStore, caplog: pytest.LogCaptureFixture) -> None:
+    """The sender is not told; whoever sets the webhook up reads it in our log, without a value of the call."""
+    relay = _relay(store, per_second=1, max_body_bytes=100)
+    stale, forged = call("stripe", "shop", EVENT, NOW - timedelta(hours=1)), replace(_call(), body=b"{}")
+    unsigned, large = replace(_call(), headers={"content-type": "application/json"}), _call({**EVENT, "x": "y" * 100})
+    for found in (_call(), _call(), stale, forged, unsigned, large, replace(_call(), method="GET"), _call(**{"content-type": "a/b"})):
+        relay.answer(found)
+    assert [record.getMessage().partition(" with ")[2] for record in caplog.records] == [
+        "429: more came than per_second",
+        "401: the call is too old, or from the future",
+        "401: the signature does not match",
+        "401: a header that the scheme needs is missing",
+        "413: its body has more than max_body_bytes (100)",
+        "405: it is no POST",
+        "415: its body is not said to be JSON or a form, in UTF-8 and not packed",
+    ]
+
+
 def test_nothing_of_a_call_is_logged_but_its_id(store: FolderStore, caplog: pytest.LogCaptureFixture) -> None:
     """Logs are read by many; bodies, signatures and addresses are not for them, and an id can't forge a line."""
     caplog.set_level(logging.DEBUG, logger="rowferry")

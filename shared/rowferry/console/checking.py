@@ -65,3 +65,9 @@ def _refusals(settings: object) -> Iterator[Problem]:
             reason = account.destination.read_probe(response)
             if reason is not None:
                 yield Problem(f"destinations.{name}", reason, "check the key, its permissions and the region or base_url")
+        try:
+            _ = app.relay
+        except SettingsError as error:
+            yield from error.problems
+        except RowferryError as error:
+            yield Problem("webhooks", str(error))

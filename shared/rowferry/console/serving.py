@@ -27,9 +27,12 @@ log = logging.getLogger("rowferry")
 
 
 def serve(machine: Machine, port: int, *, say: Callable[[str], None] = print) -> int:
-    """Run until told to stop. Raises `UsageError` when the port is taken."""
+    """Run until told to stop. Raises `UsageError` when the port is taken, and as `App.relay` where a webhook has no secret:
+    told now, and not to the first sender."""
     from rowferry.console.web import listen
 
+    if machine.app.settings.webhooks:
+        _ = machine.app.relay
     stop = threading.Event()
     with listen(machine, port) as address, _signals(stop):
         say(f"Rowferry serves {address} (status page, /hooks/<name>); Ctrl-C stops it")

@@ -87,8 +87,9 @@ class Relay:
             return _NOT_FOUND
         refusal = self._refusal(hook, call)
         if refusal is not None:
-            _log.info("webhook %s refused a call: %d", hook.name, refusal.status)
-            return refusal
+            refused, reason = refusal
+            _log.warning("webhook %s refused a call with %d: %s", hook.name, refused.status, reason)
+            return refused
         try:
             return self._take(hook, call)
         except payload.Malformed as error:
@@ -98,20 +99,22 @@ class Relay:
             _log.error("webhook %s could not store a call: %s", hook.name, error)
             return _BUSY
 
-    def _refusal(self, hook: Hook, call: Call) -> Answer | None:
+    def _refusal(self, hook: Hook, call: Call) -> tuple[Answer, str] | None:
+        """The answer to a call that is not taken in, and why, for our log: whoever sets a webhook up finds it there."""
         if call.method != "POST":
-            return _NOT_ALLOWED
+            return _NOT_ALLOWED, "it is no POST"
         if len(call.body) > hook.max_body_bytes:
-            return _TOO_LARGE
+            return _TOO_LARGE, f"its body has more than max_body_bytes ({hook.max_body_bytes})"
         if not payload.is_supported(call):
-            return _UNSUPPORTED
+            return _UNSUPPORTED, "its body is not said to be JSON or a form, in UTF-8 and not packed"
         try:
             hook.scheme.verify(call, hook.proof, self._clock.now())
-        except SignatureError:
-            return answer(401, "unauthorized", {"www-authenticate": hook.scheme.challenge} if hook.scheme.challenge else None)
+        except SignatureError as error:
+            challenge = {"www-authenticate": hook.scheme.challenge} if hook.scheme.challenge else None
+            return answer(401, "unauthorized", challenge), str(error)
         rate = self._rates.get(hook.name)
         if rate is not None and (seconds := rate.wait_seconds()) > 0:
-            return answer(429, "too many", {"retry-after": str(math.ceil(seconds))})
+            return answer(429, "too many", {"retry-after": str(math.ceil(seconds))}), "more came than per_second"
         return None
 
     def _take(self, hook: Hook, call: Call) -> Answer:
