@@ -17,7 +17,9 @@ from uuid import UUID
 from rowferry.warehouse.port import Warehouse
 
 _GROUP_ROWS = 1000
-_NUMERIC_DIGITS, _NUMERIC_SCALE = 29, 9  # NUMERIC's digits before and after the point (BigQuery's data types page)
+# Digits before and after the point: NUMERIC's (BigQuery's data types page), and what BIGNUMERIC has in both warehouses.
+_DIGITS = {"NUMERIC": (29, 9), "BIGNUMERIC": (20, 18)}
+_NUMBERS = ("INT64", "NUMERIC", "BIGNUMERIC")
 
 
 def copy_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], warehouse: Warehouse, table: str, *, job: str) -> int:
@@ -62,7 +64,11 @@ def _widened(known: str | None, value: Any) -> str | None:
     kind = _kind(value)
     if known is None or known == kind:
         return kind
-    return "NUMERIC" if {known, kind} == {"INT64", "NUMERIC"} else "FLOAT64" if {known, kind} == {"INT64", "FLOAT64"} else "STRING"
+    if "JSON" in (known, kind):  # a document's column: some of them are a text, a number, a yes
+        return "JSON"
+    if known in _NUMBERS and kind in _NUMBERS:
+        return max(known, kind, key=_NUMBERS.index)
+    return "FLOAT64" if {known, kind} == {"INT64", "FLOAT64"} else "STRING"
 
 
 def _kind(value: Any) -> str:  # noqa: PLR0911 (a table of types)
@@ -71,7 +77,7 @@ def _kind(value: Any) -> str:  # noqa: PLR0911 (a table of types)
     if isinstance(value, int):
         return "INT64" if -(2**63) <= value < 2**63 else "STRING"
     if isinstance(value, Decimal):
-        return "NUMERIC" if _fits_numeric(value) else "STRING"
+        return next((kind for kind in _DIGITS if _fits(value, *_DIGITS[kind])), "STRING")
     if isinstance(value, datetime):
         return "TIMESTAMP" if value.tzinfo else "DATETIME"
     if isinstance(value, (dict, list)):
@@ -82,12 +88,15 @@ def _kind(value: Any) -> str:  # noqa: PLR0911 (a table of types)
     return "BYTES" if isinstance(value, (bytes, bytearray, memoryview)) else "STRING"
 
 
-def _fits_numeric(value: Decimal) -> bool:
+def _fits(value: Decimal, most_digits: int, most_scale: int) -> bool:
     if not value.is_finite():
         return False
     _, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
-    return -exponent <= _NUMERIC_SCALE and len(digits) + exponent <= _NUMERIC_DIGITS
+    scale = -exponent
+    while scale > most_scale and digits and digits[-1] == 0:  # an average in PostgreSQL has sixteen places, often zeros
+        digits, scale = digits[:-1], scale - 1
+    return scale <= most_scale and len(digits) - scale <= most_digits
 
 
 def _as(value: Any, kind: str) -> Any:
@@ -97,6 +106,6 @@ def _as(value: Any, kind: str) -> Any:
         return value if isinstance(value, str) else value.isoformat() if isinstance(value, (datetime, date, time)) else str(value)
     if kind == "BYTES":
         return bytes(value)
-    if kind == "NUMERIC" and not isinstance(value, Decimal):
+    if kind in _DIGITS and not isinstance(value, Decimal):
         return Decimal(value)
     return str(value) if isinstance(value, UUID) else value

@@ -169,9 +169,11 @@ class Finisher:
     def _keep_from(self, outline: Outline, manifest: Manifest) -> str | None:
         """From which cursor on ids are to be remembered: a run that moves the cursor says so itself,
         a backfill keeps to what is remembered anyway. None when there is nothing to remember."""
+        if manifest.cursor_to is None:
+            return None
         if not outline.moves_cursor:
             return reached(self.warehouse, outline.sent_table) if outline.sent_table else None
-        return None if manifest.cursor_to is None else less_lag(manifest.cursor_to, outline)
+        return less_lag(manifest.cursor_to, outline)
 
     def _closed(self, run: Run, manifest: Manifest, totals: Totals) -> RunResult:
         rejections = [*self._rejected_before(manifest), *totals.rejections][:SHOWN_REJECTIONS]

@@ -50,7 +50,15 @@ def make_state(warehouse: Warehouse, table: str, columns: Sequence[str]) -> None
 
 
 def make_sent(warehouse: Warehouse, table: str, cursor_type: str) -> None:
-    """What a `new` sync remembers of the rows around its cursor. A table of an earlier version gets the column it lacks."""
+    """What a `new` sync remembers of the rows around its cursor. A table of an earlier version gets the column it lacks;
+    one that was made for another type of cursor is made anew while nothing is in it: a database without rows tells no types."""
     columns = {"row_id": "STRING", "row_cursor": cursor_type, "row_print": "INT64", "run": "STRING"}
+    found = warehouse.columns(table)
+    if (
+        found is not None
+        and found["row_cursor"] != cursor_type
+        and not any(warehouse.query(f"SELECT 1 FROM {warehouse.quote(table)} LIMIT 1"))
+    ):
+        warehouse.drop(table)
     warehouse.create(table, TableShape(columns, cluster_by=("row_id",)))
     warehouse.add_columns(table, {"row_print": "INT64"})
