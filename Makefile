@@ -8,7 +8,7 @@ EXTRAS ?= gcp,aws,sql
 HALVES = $(if $(filter aws,$(CLOUD)),aws federation,$(CLOUD))  # on AWS the warehouse is BigQuery still
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-aws check bench soak package plan deploy destroy redrive checkov lock clean
+.PHONY: help run install test test-aws check settings bench soak package plan deploy destroy redrive checkov lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ test: $(BIN)/.dev  ## Lint, types and every test that can run here
 
 check: $(BIN)/.local  ## Check the settings in infra/pipelines (or CONFIG=path)
 	@$(BIN)/rowferry check $(if $(CONFIG),--config $(CONFIG))
+
+settings: $(BIN)/.local  ## Write infra/SETTINGS.md, the settings key by key, from the models that read them
+	@$(BIN)/python -m rowferry.settings.reference > infra/SETTINGS.md
 
 bench: $(BIN)/.dev  ## Measure the speed, as ratios in one run; the table is kept in build/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench

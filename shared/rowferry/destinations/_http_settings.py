@@ -67,31 +67,31 @@ class Bearer(Frozen):
     """`Authorization: Bearer …`."""
 
     scheme: Literal["bearer"]
-    token: Secret
+    token: Secret = Field(description="The token.")
 
 
 class Basic(Frozen):
     """`Authorization: Basic …`."""
 
     scheme: Literal["basic"]
-    username: str
-    password: Secret
+    username: str = Field(description="The user's name.")
+    password: Secret = Field(description="The password.")
 
 
 class HeaderKey(Frozen):
     """A key in a header of its own."""
 
     scheme: Literal["header"]
-    name: HeaderName
-    value: Secret
+    name: HeaderName = Field(description="The header, e.g. X-Api-Key.")
+    value: Secret = Field(description="The key.")
 
 
 class QueryKey(Frozen):
     """A key in the address. The last resort: addresses end up in other people's access logs."""
 
     scheme: Literal["query"]
-    name: str = Field(min_length=1)
-    value: Secret
+    name: str = Field(min_length=1, description="The parameter's name.")
+    value: Secret = Field(description="The key.")
 
 
 Auth = Annotated[Bearer | Basic | HeaderKey | QueryKey, Field(discriminator="scheme")]
@@ -118,16 +118,18 @@ class RowErrors(Frozen):
 class Rule(Frozen):
     """What an answer with one of these statuses means, where it is not what it usually means."""
 
-    status: Statuses
+    status: Statuses = Field(description="One status, or a list.")
     when: JmesPath | None = Field(None, description="JMESPath on the answer: the rule holds when it is true.")
-    then: Literal["delivered", "reject", "again", "slow_down", "refuse"]
+    then: Literal["delivered", "reject", "again", "slow_down", "refuse"] = Field(
+        description="again counts as an attempt, slow_down does not; refuse stops everything that goes there."
+    )
 
 
 class Outcome(Frozen):
     """How an answer is read: the rules in their order, then the errors by row, then what the status usually means."""
 
-    rules: tuple[Rule, ...] = ()
-    errors: RowErrors | None = None
+    rules: tuple[Rule, ...] = Field((), description="What certain statuses mean; the first that holds counts.")
+    errors: RowErrors | None = Field(None, description="Where an answer lists the rows it did not take.")
     success: JmesPath | None = Field(None, description="JMESPath that must be true in an answer, else the rows it does not list go again.")
 
 
@@ -136,18 +138,18 @@ class HttpSettings(DestinationSettings):
 
     vendor: Literal["http"]
     url: Url = Field(description="Where rows are sent. With batch: one its path may hold {field}.")
-    method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] = Field("POST", description="Of every request.")
     headers: dict[HeaderName, HeaderValue] = Field({}, description="Constant, secret:NAME, or (with batch: one) with {field}.")
-    auth: Auth | None = None
+    auth: Auth | None = Field(None, description="How a request shows from whom it is.")
     encoding: Literal["json", "form"] = Field("json", description="form: application/x-www-form-urlencoded, one row a request.")
     body: Any = Field(None, description="What a row becomes: a template. Left out: the fields as they are.")
     batch: Literal["one", "array", "wrapped", "ndjson"] = Field("one", description="How rows stand in a request.")
     wrap: str | dict[str, Any] = Field("records", description="batch: wrapped: the key of the rows, or the body with {rows} in it.")
-    limits: RequestLimits = RequestLimits()
+    limits: RequestLimits = Field(RequestLimits(), description="How much one request may hold.")
     identifiers: Names | None = Field(None, description="Fields that say who or what the row is; they are in every request.")
     required: Names | None = Field(None, description="Fields without which a row is rejected here.")
     patterns: dict[str, Regex] = Field({}, description="Regular expressions that fields must match as a whole, where they are given.")
-    outcome: Outcome = Outcome()
+    outcome: Outcome = Field(Outcome(), description="How an answer is read.")
     probe: str | None = Field(None, pattern=r"^/[^\s?#]*$", description="A path that a GET may ask for, to see whether the key works.")
 
     @cached_property

@@ -36,12 +36,14 @@ class Alert(Frozen):
     recover_when: ConditionText | None = Field(
         None, description="When it is over, fire_when not holding; as soon as it does not, when left out."
     )
-    every: Seconds | None = None
+    every: Seconds | None = Field(None, description="How often, e.g. 15m; or `cron`.")
     cron: str | None = Field(None, description="Five fields, in `timezone`.")
-    timezone: Zone = "UTC"
+    timezone: Zone = Field("UTC", description="The zone of `cron`.")
     notify: Names = Field(description="The destination, or destinations, that are told.")
     text: str | None = Field(None, min_length=1, description="Jinja; the row's columns and `state` (firing, recovered) are filled in.")
-    compare: Literal["previous", "same_weekday"] | None = None
+    compare: Literal["previous", "same_weekday"] | None = Field(
+        None, description="What `x_before` and `x_change_percent` are taken from: the run before, or the same weekday a week ago."
+    )
     trend: bool = Field(True, description="A small drawing of the last values goes with the notice.")
 
     def conflicts(self) -> Iterator[Problem]:

@@ -54,10 +54,12 @@ class Feed(Frozen):
     bad_value: Literal["null", "reject_row", "fail_file"] = Field("null", description="What happens where a value can't be cast.")
     on_overwrite: Literal["replace_rows", "append", "ignore"] = Field("replace_rows", description="When a file of a name comes again.")
     partition_by: ColumnName | None = Field(None, description="A DATE, DATETIME or TIMESTAMP column; one partition a day.")
-    cluster_by: Annotated[Names, Field(max_length=4)] = ()
-    delimiter: Annotated[str, BeforeValidator(_delimiter, json_schema_input_type=str), Field(min_length=1, max_length=1)] = ","
-    quote: Annotated[str, Field(max_length=1)] = '"'
-    encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
+    cluster_by: Annotated[Names, Field(max_length=4, description="Up to four columns by which BigQuery sorts the table.")] = ()
+    delimiter: Annotated[str, BeforeValidator(_delimiter, json_schema_input_type=str), Field(min_length=1, max_length=1)] = Field(
+        ",", description="CSV: one character, or comma, semicolon, tab, pipe."
+    )
+    quote: Annotated[str, Field(max_length=1)] = Field('"', description="CSV: what stands around a cell; empty for none.")
+    encoding: Annotated[str, AfterValidator(_encoding)] = Field("utf-8", description="CSV and JSON: utf-8, utf-16, latin-1, cp1252 …")
     header: bool = Field(True, description="CSV: the first line names the columns; without, `columns` does, in the file's order.")
     skip_lines: int = Field(0, ge=0, le=1000, description="CSV: lines before the header.")
     null_values: tuple[str, ...] = Field((), description="Texts that mean NULL besides an empty cell, e.g. [NULL, '\\N'].")

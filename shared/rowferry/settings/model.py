@@ -36,7 +36,7 @@ class Head(Frozen):
     """What the settings say once, outside of the sections."""
 
     rowferry: Literal[1] = Field(1, description="The version of this file's form.")
-    warehouse: Warehouse
+    warehouse: Warehouse = Field(description="Where the tables are.")
     state: StoreUrl = Field(description="Bucket or folder for outbox, claims, checkpoints, receipts and quarantine.")
     exports: StoreUrl | None = Field(None, description="Bucket or folder where vendors drop their files; needed by feeds and pulls.")
 
@@ -52,13 +52,13 @@ class Head(Frozen):
 class Settings(Head):
     """What the settings file says. A destination's value is of its vendor's own model."""
 
-    destinations: dict[EntryName, SerializeAsAny[DestinationSettings]] = Field({})
-    feeds: dict[EntryName, Feed] = Field({})
-    syncs: dict[EntryName, Sync] = Field({})
-    pulls: dict[EntryName, Pull] = Field({})
-    databases: dict[EntryName, Database] = Field({})
-    webhooks: dict[EntryName, Webhook] = Field({})
-    alerts: dict[EntryName, Alert] = Field({})
+    destinations: dict[EntryName, SerializeAsAny[DestinationSettings]] = Field({}, description="Where rows and notices go.")
+    feeds: dict[EntryName, Feed] = Field({}, description="Files that become tables.")
+    syncs: dict[EntryName, Sync] = Field({}, description="Rows that go to vendors.")
+    pulls: dict[EntryName, Pull] = Field({}, description="Vendors' reports that become tables.")
+    databases: dict[EntryName, Database] = Field({}, description="SQL databases that syncs read from.")
+    webhooks: dict[EntryName, Webhook] = Field({}, description="Calls that senders make to us.")
+    alerts: dict[EntryName, Alert] = Field({}, description="Numbers that people are told about.")
 
     _places: Mapping[str, Place] = PrivateAttr(default_factory=dict)
 

@@ -90,10 +90,10 @@ def _folder(path: str) -> str:
 
 
 class Pull(Frozen):
-    """One report of one vendor. `from_` (in the file: `from`) names the destination whose account is used."""
+    """One report of one vendor. `from` names the destination whose account is used."""
 
     from_: str = Field(alias="from", min_length=1, description="The name of an entry of `destinations`.")
-    report: Report
+    report: Report = Field(description="Which of the vendor's reports.")
     event: str | None = Field(None, min_length=1, description="The event's name, as the vendor's dashboard shows it.")
     id: str | None = Field(None, min_length=1, description="The campaign, canvas, segment or cohort; all when left out, but for a cohort.")
     model: Model | None = Field(None, description="For `users`: the rows whose ids are asked for.")
@@ -103,9 +103,9 @@ class Pull(Frozen):
     page_rows: int | None = Field(None, gt=0, le=50_000, description="Rows asked for at once; the vendor's most when left out.")
     path: Annotated[str, AfterValidator(_folder)] | None = Field(None, description="The folder below `exports`; `<pull>/` when left out.")
     table: TableName | None = Field(None, description="The table; by the feed on `path` when left out, else raw.<pull>.")
-    every: Seconds | None = None
+    every: Seconds | None = Field(None, description="How often, e.g. 15m; or `cron`.")
     cron: str | None = Field(None, description="Five fields, in `timezone`.")
-    timezone: Zone = "UTC"
+    timezone: Zone = Field("UTC", description="The zone of `cron`.")
     window: Seconds | None = Field(None, description="How much time one file covers; a day, or an hour where the vendor has hours.")
     trailing: Delay = Field(172800.0, description="How far back a timed pull asks again, for rows that came late.")
     since: date | None = Field(None, description="The first day; a pull that has never run begins here, else at yesterday.")

@@ -48,6 +48,12 @@ def _tidy(node: Any) -> None:
         if isinstance(node.get("title"), str):
             del node["title"]
         if "[smhd]" in str(node.get("pattern", "")) and isinstance(node.get("default"), float):
-            node["default"] = f"{node['default']:g}s"
+            node["default"] = _duration(node["default"])
     for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
         _tidy(part)
+
+
+def _duration(seconds: float) -> str:
+    """As a person would write it: `2h`, not `7200s`."""
+    size, unit = next(((size, unit) for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)) if seconds and seconds % size == 0), (1, "s"))
+    return f"{seconds / size:g}{unit}"

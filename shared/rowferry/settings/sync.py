@@ -101,15 +101,17 @@ Constant = bool | int | float | str | list[Any] | dict[str, Any]
 class ColumnField(Frozen):
     """A field that comes from a column; `default` stands in where the column is NULL after the transforms."""
 
-    column: str = Field(min_length=1)
-    transform: Transforms = ()
-    default: Constant | None = None
+    column: str = Field(min_length=1, description="The model's column.")
+    transform: Transforms = Field(
+        (), description="One, or a list in its order; with an argument: {split: ','}, {map: {old: new}}, {default: x}, {e164: CH}."
+    )
+    default: Constant | None = Field(None, description="What is sent where the column is NULL after the transforms.")
 
 
 class ValueField(Frozen):
     """A field that is the same in every row."""
 
-    value: Constant
+    value: Constant = Field(description="The value itself.")
 
 
 def _field(value: Any) -> Any:
@@ -136,8 +138,8 @@ MapField = Annotated[
 class Model(Frozen):
     """Where a sync's rows come from: a table or a statement, in the warehouse or in a database."""
 
-    table: str | None = Field(None, min_length=1)
-    sql: str | None = Field(None, min_length=1)
+    table: str | None = Field(None, min_length=1, description="A table or view, as dataset.table; in a database as that spells it.")
+    sql: str | None = Field(None, min_length=1, description="A SELECT, in BigQuery's SQL with either warehouse; in a database in its own.")
     database: str | None = Field(None, min_length=1, description="The name of an entry of `databases`; the warehouse when left out.")
     procedure: str | None = Field(None, min_length=1, description="A stored procedure of the database.")
     parameters: dict[str, str | int | float | bool | None] = Field({}, description="For the procedure.")
@@ -163,9 +165,9 @@ class Guards(Frozen):
     """When a run is refused before anything is sent, until somebody accepts it."""
 
     max_changed_percent: float | None = Field(None, ge=0, le=100, description="Of the rows known before.")
-    max_removed: int | None = Field(None, ge=0)
+    max_removed: int | None = Field(None, ge=0, description="Rows that have left the model.")
     empty_source: bool = Field(True, description="Refuse when the model has no row though there were rows before.")
-    min_rows: int | None = Field(None, ge=0)
+    min_rows: int | None = Field(None, ge=0, description="Rows that the model must have.")
     duplicate_keys: Literal["refuse", "reject"] = Field("refuse", description="reject: only the rows concerned become dead letters.")
 
 
@@ -183,7 +185,7 @@ _DEFAULT_ACTIONS = {"changed": "profile", "all": "profile", "audience": "profile
 class Sync(Frozen):
     """Rows of a model to one action of one destination. Started by `every`, `cron` or `after`, or by hand."""
 
-    model: Model
+    model: Model = Field(description="Where the rows come from.")
     to: str = Field(min_length=1, description="The name of an entry of `destinations`.")
     send: Send = Field(description="changed: what differs from what was delivered; new: rows above the cursor; all; audience; queue.")
     key: Names = Field((), description="The column, or columns, that make a row the same row.")
@@ -197,11 +199,11 @@ class Sync(Frozen):
     lease: Seconds = Field(600.0, description="send: queue: how long rows taken by one worker are left alone by others.")
     on_remove: Literal["ignore", "unset", "delete"] = Field("ignore", description="What happens at the vendor when a row leaves the model.")
     nulls: Literal["ignore", "unset"] = Field("ignore", description="A NULL leaves the vendor's value alone, or unsets it.")
-    every: Seconds | None = None
+    every: Seconds | None = Field(None, description="How often, e.g. 15m; or `cron`.")
     cron: str | None = Field(None, description="Five fields, in `timezone`.")
-    timezone: Zone = "UTC"
+    timezone: Zone = Field("UTC", description="The zone of `cron`.")
     after: Names = Field((), description="Feeds: a run starts when files of them have been loaded.")
-    guards: Guards = Field(default_factory=Guards)
+    guards: Guards = Field(default_factory=Guards, description="When a run waits for a person.")
     notify: Names = Field((), description="The destination, or destinations, that notices go to.")
     notify_rejected_percent: float = Field(0.0, ge=0, le=100, description="A notice goes out when more of a run's rows are rejected.")
     chunk_rows: int | None = Field(None, gt=0, le=1_000_000, description="Rows of one chunk; by the destination's pace when left out.")

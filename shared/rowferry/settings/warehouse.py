@@ -29,10 +29,10 @@ def _dataset(name: str) -> str:
 class Warehouse(Frozen):
     """BigQuery, or the embedded DuckDB. `dataset` holds Rowferry's own tables (ledger, runs, delivered state)."""
 
-    engine: Literal["bigquery", "duckdb"]
+    engine: Literal["bigquery", "duckdb"] = Field(description="duckdb: a file on this machine.")
     project: str | None = Field(None, min_length=1, description="BigQuery: the project that pays for jobs and holds the tables.")
     location: str = Field("US", min_length=1, description="BigQuery: where the datasets are, such as EU or europe-west3.")
-    dataset: Annotated[str, AfterValidator(_dataset)] = "rowferry"
+    dataset: Annotated[str, AfterValidator(_dataset)] = Field("rowferry", description="Where Rowferry keeps its own tables.")
     export_rows: int | None = Field(
         1_000_000, gt=0, description="BigQuery: with `state` in Cloud Storage, runs of so many rows leave by EXPORT DATA; null: never."
     )

@@ -54,14 +54,14 @@ _SCHEME_KEYS: dict[str, tuple[set[str], set[str]]] = {
 class Verify(Frozen):
     """How a call shows from whom it is. With several secrets any may match, for rotation."""
 
-    scheme: Scheme
+    scheme: Scheme = Field(description="The sender's own way, or the general ones: hmac, basic, bearer, token.")
     secret: Secrets = Field((), description="One, or a list while a secret is being replaced.")
     username: Secret | str | None = Field(None, union_mode="left_to_right", description="basic: the user's name, or a reference.")
     password: Secrets = Field((), description="basic: one, or a list while it is being replaced.")
     header: HeaderName | None = Field(None, description="hmac, token: the header that bears the signature or token.")
     parameter: str | None = Field(None, min_length=1, description="token: the query parameter; it shows in access logs.")
-    encoding: Literal["hex", "base64"] = "hex"
-    algorithm: Literal["sha256", "sha1", "sha512"] = "sha256"
+    encoding: Literal["hex", "base64"] = Field("hex", description="hmac: how the signature is written.")
+    algorithm: Literal["sha256", "sha1", "sha512"] = Field("sha256", description="hmac: of the signature.")
     prefix: str = Field("", max_length=32, description="hmac: what stands before the signature, such as `sha256=`.")
     message: str = Field("{body}", description="hmac: what is signed; {body} and {timestamp} are filled in.")
     timestamp_header: HeaderName | None = Field(None, description="hmac: the header with the time of sending.")
@@ -100,18 +100,20 @@ def _route_map(value: Any) -> Any:
 class RouteSend(Frozen):
     """Rows made from a call, for one destination. The values of `map` are JMESPath into the body."""
 
-    to: str = Field(min_length=1)
-    action: str = Field(min_length=1)
-    map: Annotated[dict[str, str], BeforeValidator(_route_map)] = Field(min_length=1)
+    to: str = Field(min_length=1, description="The name of an entry of `destinations`.")
+    action: str = Field(min_length=1, description="profile, event … as the vendor has it.")
+    map: Annotated[dict[str, str], BeforeValidator(_route_map)] = Field(
+        min_length=1, description="The vendor's fields, each JMESPath into the body; a constant is 'text' or `5`."
+    )
     each: str | None = Field(None, min_length=1, description="JMESPath to a list, or one object: a row for each; `map` reads within it.")
 
 
 class RouteNotify(Frozen):
     """A notice made from a call: a Jinja text, or Slack's blocks with Jinja in their texts."""
 
-    to: str = Field(min_length=1)
-    text: str | None = Field(None, min_length=1)
-    blocks: list[dict[str, Any]] | None = Field(None, min_length=1, max_length=50)
+    to: str = Field(min_length=1, description="The name of an entry of `destinations`.")
+    text: str | None = Field(None, min_length=1, description="Jinja over the body, e.g. {{ data.object.customer }} cancelled.")
+    blocks: list[dict[str, Any]] | None = Field(None, min_length=1, max_length=50, description="Slack's blocks, with Jinja in their texts.")
 
     def conflicts(self) -> Iterator[Problem]:
         """There is something to say."""
@@ -122,9 +124,9 @@ class RouteNotify(Frozen):
 class Route(Frozen):
     """What happens with calls for which `when` (JMESPath) holds; with all, when it is left out."""
 
-    when: str | None = Field(None, min_length=1)
-    send: RouteSend | None = None
-    notify: RouteNotify | None = None
+    when: str | None = Field(None, min_length=1, description="JMESPath on the body: the route is followed where it is true.")
+    send: RouteSend | None = Field(None, description="Rows for a destination.")
+    notify: RouteNotify | None = Field(None, description="A notice for people.")
 
     def conflicts(self) -> Iterator[Problem]:
         """It leads somewhere."""
@@ -135,7 +137,7 @@ class Route(Frozen):
 class Webhook(Frozen):
     """`POST /hooks/<name>`. Every route whose `when` holds is followed."""
 
-    verify: Verify
-    routes: tuple[Route, ...] = Field(min_length=1)
+    verify: Verify = Field(description="How a call shows from whom it is.")
+    routes: tuple[Route, ...] = Field(min_length=1, description="What happens with calls.")
     max_body_bytes: int = Field(1_000_000, gt=0, le=6_000_000, description="Larger calls are answered 413. Lambda itself ends at 6 MB.")
     per_second: float | None = Field(None, gt=0, description="Calls a second that are taken from this sender; more are answered 429.")
