@@ -7,15 +7,16 @@ for its own only.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from rowferry import destinations
 from rowferry.clock import Clock, SystemClock
 from rowferry.errors import UsageError
+from rowferry.fresh import Fresh
 from rowferry.owner import Owner
 from rowferry.settings.model import Settings
 from rowferry.stores.address import open_store
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from rowferry.syncs.sweep import Sweeper
     from rowferry.warehouse.port import Exporting, Warehouse
     from rowferry.webhooks.relay import Relay
+
+T = TypeVar("T")
 
 
 class Parts:
@@ -59,8 +62,8 @@ class Parts:
         self.owner = owner or Owner.anonymous()
         self._base = base or Path()
         self._environment = environment
-        self._accounts: dict[str, Account] = {}
-        self._databases: dict[str, Database] = {}
+        self._accounts: dict[str, Fresh[Account]] = {}
+        self._databases: dict[str, Fresh[Database]] = {}
         self._resolve_secret = resolve_secret
         self._handing_back = ""  # why, once everything is to stop
 
@@ -115,19 +118,27 @@ class Parts:
     def account(self, name: str) -> Account:
         """The destination `name`, ready to send to; shared by all who send to it from here."""
         if name not in self._accounts:
-            from rowferry.delivery.account import Account
+            self._accounts.setdefault(name, self._fresh(lambda resolve: self._make_account(name, resolve)))
+        return self._accounts[name].get()
 
-            settings = self._destination(name).resolved(self.resolve_secret)
-            self._accounts[name] = Account.of(name, destinations.find(settings.vendor), settings, lambda: self.state, self.clock)
-            if self._handing_back:
-                self._accounts[name].hand_back(self._handing_back)
-        return self._accounts[name]
+    def _make_account(self, name: str, resolve: Resolve) -> Account:
+        from rowferry.delivery.account import Account
+
+        settings = self._destination(name).resolved(resolve)
+        account = Account.of(name, destinations.find(settings.vendor), settings, lambda: self.state, self.clock)
+        if self._handing_back:
+            account.hand_back(self._handing_back)
+        return account
+
+    def _fresh(self, make: Callable[[Resolve], T]) -> Fresh[T]:
+        return Fresh(make, self.resolve_secret, self.clock)
 
     def hand_back(self, reason: str) -> None:
         """Stop sending, from now on: what is in flight ends, waits are cut short, and runs are left open."""
         self._handing_back = reason
-        for account in list(self._accounts.values()):
-            account.hand_back(reason)
+        for found in list(self._accounts.values()):
+            if found.made is not None:
+                found.made.hand_back(reason)
 
     @property
     def is_handing_back(self) -> bool:
@@ -159,13 +170,16 @@ class Parts:
     def database(self, name: str) -> Database:
         """The database `name`. Raises `UsageError` when there is none, or its driver is not installed."""
         if name not in self._databases:
-            from rowferry.databases.database import Database
+            self._databases.setdefault(name, self._fresh(lambda resolve: self._make_database(name, resolve)))
+        return self._databases[name].get()
 
-            if name not in self.settings.databases:
-                raise UsageError(unknown("database", name, self.settings.databases))
-            settings = self.settings.databases[name].resolved(self.resolve_secret)
-            self._databases[name] = Database(name, settings.url.reveal(), page_rows=settings.page_rows, timeout_seconds=settings.timeout)
-        return self._databases[name]
+    def _make_database(self, name: str, resolve: Resolve) -> Database:
+        from rowferry.databases.database import Database
+
+        if name not in self.settings.databases:
+            raise UsageError(unknown("database", name, self.settings.databases))
+        settings = self.settings.databases[name].resolved(resolve)
+        return Database(name, settings.url.reveal(), page_rows=settings.page_rows, timeout_seconds=settings.timeout)
 
     def _mark(self, sync: str, keys: Iterator[Sequence[Any]]) -> None:
         self._source(sync).mark(keys, self.clock.now())
@@ -231,16 +245,23 @@ class Parts:
 
         return Notices(self.state, self.outbox, self.clock)
 
-    @cached_property
+    @property
     def relay(self) -> Relay:
         """Takes webhooks in. Raises `SettingsError` when one has an empty secret, `UsageError` when one has none."""
+        return self._relay.get()
+
+    @cached_property
+    def _relay(self) -> Fresh[Relay]:
+        return self._fresh(self._make_relay)
+
+    def _make_relay(self, resolve: Resolve) -> Relay:
         from rowferry.webhooks.hook import hooks_of
         from rowferry.webhooks.relay import Relay
 
         def idempotency(destination: str, action: str) -> str | None:
             return destinations.find(self._destination(destination).vendor).actions[action].idempotency
 
-        hooks = hooks_of({name: webhook.resolved(self.resolve_secret) for name, webhook in self.settings.webhooks.items()})
+        hooks = hooks_of({name: webhook.resolved(resolve) for name, webhook in self.settings.webhooks.items()})
         return Relay(hooks, self.outbox, self.state, self.clock, idempotency)
 
     def release(self) -> None:
@@ -252,9 +273,11 @@ class Parts:
         """Let go of everything."""
         self.release()
         for account in self._accounts.values():
-            account.client.close()
+            if account.made is not None:
+                account.made.client.close()
         for database in self._databases.values():
-            database.close()
+            if database.made is not None:
+                database.made.close()
         for store in ("state", "exports"):
             if store in self.__dict__:
                 getattr(self, store).close()
