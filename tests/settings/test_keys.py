@@ -183,6 +183,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     (V, {"scheme": "token", "secret": "env:S", "header": "X", "parameter": "t"}, f"{V}.header", "stands beside parameter"),
     (V, {"scheme": "hmac", "secret": "env:S", "header": "X", "message": "{timestamp}"}, f"{V}.message", "{timestamp}.{body}"),
     (V, {"scheme": "hmac", "secret": "env:S", "header": "X", "message": "{timestamp}.{body}"}, f"{V}.timestamp_header", "is missing"),
+    (V, {"scheme": "hmac", "secret": "env:S", "header": "X", "timestamp_header": "T"}, f"{V}.message", "leaves the time out"),
     (f"{V}.encoding", "hexx", f"{V}.encoding", "did you mean hex?"),
     (f"{V}.algorithm", "md5", f"{V}.algorithm", "sha256, sha1, sha512"),
     (f"{V}.prefix", "sha256=", f"{V}.prefix", "has no meaning with scheme: stripe"),

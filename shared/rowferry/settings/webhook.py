@@ -87,6 +87,8 @@ class Verify(Frozen):
             yield Problem("message", "is not a message to sign", "made of {body} and {timestamp}, such as {timestamp}.{body}")
         elif "{timestamp}" in self.message and not self.timestamp_header:
             yield Problem("timestamp_header", "is missing", "the message to sign has {timestamp} in it")
+        elif self.timestamp_header and "{timestamp}" not in self.message:
+            yield Problem("message", "leaves the time out", "anybody could change a time that is not signed; leave timestamp_header out")
 
 
 def _route_map(value: Any) -> Any:
