@@ -3,14 +3,15 @@
     syncs/<sync>/head.json             which run is the sync's latest (compare-and-swap)
     runs/<sync>/<run>/started.json     when it began, and what kind of run it is
     runs/<sync>/<run>/outline.json     everything that decides what it sends (see `syncs.outline`)
+    runs/<sync>/<run>/counted.json     its rows by what becomes of them, as they stand in its table
     runs/<sync>/<run>/manifest.json    what it will send: counts, tables, number of chunks
     runs/<sync>/<run>/refused.json     a guard said no; `accepted.json`: a person said yes
     runs/<sync>/<run>/failed.json      it stopped until somebody acts; removed when it goes on
     runs/<sync>/<run>/dropped.json     a person gave it up
     runs/<sync>/<run>/closed.json      the balance; nothing follows
 
-All are create-only but the head, `failed` and, until the first chunk is written, `started` and the outline, so
-two functions that do the same step leave one result.
+All are create-only but the head, `failed` and, until the first chunk is written, `started`, the outline and the
+counts, so two functions that do the same step leave one result.
 """
 
 from __future__ import annotations

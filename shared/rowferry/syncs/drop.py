@@ -49,7 +49,9 @@ class Dropper:
         `SourceError` when it was not planned to its end and its model can't be read any more.
         """
         run = self._open_run(sync, name)
-        if run.has("outline"):
+        if (lost := self.starter.lost(run)) is not None:
+            run.put_manifest(lost)
+        elif run.has("outline"):
             self.starter.start(sync, _never)
         manifest = run.manifest()
         if manifest is None:

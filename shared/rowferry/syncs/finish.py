@@ -28,6 +28,7 @@ from rowferry.syncs.shape import table_part
 from rowferry.warehouse.port import Param, Warehouse
 from rowferry.warehouse.statements import render, split
 
+_EXPIRED = "the run was open for so long that the table it is closed from has expired; give it up, and the next run sends its rows again"
 DROPPED = "dropped"  # the code of rows that were dropped with their run, and the object of the run that says so
 
 
@@ -41,12 +42,16 @@ class Finisher:
     mark: Callable[[str, Iterator[Sequence[Any]]], None]
 
     def finish(self, run: Run) -> RunResult:
-        """Close the run if nothing is pending; else leave it. Returns how it stands now."""
+        """Close the run if nothing is pending; else leave it. Returns how it stands now: `failed` when the table that its
+        commit reads has expired."""
         manifest = run.manifest()
         if manifest is None or run.has("closed"):
             self._clear(run)
             return run.result()
         if not self.is_due(run):
+            return run.result()
+        if self.warehouse.columns(manifest.run_table) is None:
+            run.fail(f"{_EXPIRED}: rowferry sync {run.sync} --drop {run.run}", self.clock.now())
             return run.result()
         totals = Totals.of(run.receipts())
         if totals.delivered + totals.rejected != manifest.to_send:

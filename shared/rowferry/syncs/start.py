@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -109,6 +109,8 @@ class Starter:
         run = Run(self.store, sync, accept)
         if not run.has("refused"):
             raise UsageError(f"run {accept} of {sync} was not refused; there is nothing to accept")
+        if not run.has("accepted") and self.lost(run) is not None:
+            raise UsageError(f"run {accept} of {sync} was refused so long ago that its rows are gone; rowferry sync {sync} looks anew")
         run.put("accepted", {"at": self.clock.now().isoformat()})
         return run
 
@@ -117,7 +119,9 @@ class Starter:
         chunk is written it is too late for that."""
         found = run.read("outline")
         if found is not None and not any(self.store.list(ChunkName.prefix(Outline.from_dict(found).plan))):
-            run.forget("outline")
+            self._drop_tables(run)  # another outline means other columns by the same names
+            for name in ("counted", "outline"):
+                run.forget(name)
 
     def _plan(self, run: Run, kind: str, outline_of: Callable[[str, datetime], Outline], left_seconds: Callable[[], float]) -> None:
         if not run.has("outline"):
@@ -125,7 +129,13 @@ class Starter:
             run.put_over("started", {**started, "kind": kind})  # a run that never knew what to send becomes what is asked for now
             run.put("outline", outline_of(run.run, datetime.fromisoformat(started["started_at"])).to_dict())
         outline = Outline.from_dict(run.read("outline") or {})
+        if self.lost(run) is not None:
+            raise SourceError(
+                f"run {run.run} was left half planned for so long that its table has expired, and other rows stand in the model now: "
+                f"give it up, and the next run sends what is to be sent: rowferry sync {run.sync} --drop {run.run}"
+            )
         counts = make_run_table(self.warehouse, outline, expires_at=self.clock.now() + RUN_TABLE_LIFE)
+        run.put("counted", asdict(counts))
         known = known_rows(self.warehouse, outline.state_table) if outline.state_table else 0
         reason = refusal(outline.guards, counts, known)
         if reason is not None and not run.has("accepted"):
@@ -134,6 +144,17 @@ class Starter:
         outline = self._in_its_lane(run, outline, counts)
         chunks = self._write_chunks(outline, counts, left_seconds)
         run.put_manifest(_manifest(run, outline, counts, chunks))
+
+    def lost(self, run: Run) -> Manifest | None:
+        """What a run was to send that has no manifest yet and no table any more. Made anew, the table would hold other rows
+        than the chunks that were written, or than a person has accepted. None for any other run."""
+        counted, outline = run.read("counted"), run.read("outline")
+        if counted is None or outline is None or run.has("manifest"):
+            return None
+        found, counts = Outline.from_dict(outline), Counts(**counted)
+        if self.warehouse.columns(found.run_table) is not None:
+            return None
+        return _manifest(run, found, counts, sum(1 for _ in cut(found, counts)))
 
     def _in_its_lane(self, run: Run, outline: Outline, counts: Counts) -> Outline:
         """The outline, in the lane of backfills if the run is as large as one. The counts are those of the immutable run
