@@ -284,10 +284,13 @@ class Machine:
 
     def sweep(self) -> None:
         """Go on with runs that were left open, and look at everything that waits."""
+        from rowferry.webhooks import repeats
+
         for run in list(self.app.sweeper.open_runs(self.app.settings.syncs)):
             if not claim.is_held(self.app.state, f"sync/{run.sync}", self.app.owner, self.app.clock):
                 self.sync(run.sync)
         self.app.sweeper.forget_relays()
+        repeats.forget(self.app.state, self.app.clock.now())
         self.app.tell_late_feeds()
         self.app.notices.finish()
 

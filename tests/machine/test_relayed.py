@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rowferry.delivery.claim import LIFE_SECONDS
 from rowferry.machine import Machine
 from rowferry.settings.file import read_settings
 from rowferry.twins.braze import BrazeTwin
+from rowferry.webhooks import repeats
 from support.killing import DyingStore, Killed, Steps
 
 SETTINGS = """
@@ -104,3 +106,14 @@ def test_dead_letters_survive_a_kill_at_any_write(tmp_path: Path, twin: BrazeTwi
             assert buried(app) == [("bad#0", "missing_identifier")]
             assert [found.key for found in app.state.list("outbox/")] == []
     assert at > 4
+
+
+def test_what_tells_repeats_is_cleared_away(tmp_path: Path, twin: BrazeTwin) -> None:
+    """A server on one machine has no bucket's expiry rule: calls without an id must not leave a file each, for ever."""
+    clock = ManualClock(datetime.now(UTC))  # files bear the time of the machine
+    with app_in(tmp_path, twin, clock) as app:
+        for number in range(3):
+            repeats.id_of(app.state, "shop", b"%d" % number, clock.now())
+        clock.sleep(3 * repeats.WINDOW.total_seconds())
+        Machine(app).sweep()
+        assert list(app.state.list("webhooks/")) == []
