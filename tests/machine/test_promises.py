@@ -19,7 +19,7 @@ from rowferry.twins.server import Fault
 from rowferry.wire import Response
 from support.shop import ENVIRONMENT, KEY, Shop
 
-RUN = ["run", "sync", "status", "read", "unchanged", "delivered", "rejected", "pending", "requests", "resent", "rejections", "started_at", "finished_at"]  # fmt: skip  # noqa: E501 (design §7)
+RUN = ["run", "sync", "status", "read", "unchanged", "delivered", "rejected", "pending", "requests", "resent", "rejections", "started_at", "finished_at"]  # fmt: skip  # noqa: E501 (one line, as it is promised)
 FILE = ["file", "feed", "status", "table", "rows", "rejected_rows", "rejected_cells", "reason"]
 PLAN = ["sync", "creates", "updates", "removes", "unchanged", "requests", "attributes", "seconds_at_limit", "samples"]
 PLANTED = ("planted-person@example.com", "planted tier value", "planted-id-4711")

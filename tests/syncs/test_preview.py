@@ -88,6 +88,20 @@ def test_a_plan_tells_what_would_be_read(
     assert json.loads(capsys.readouterr().out).get("bytes_scanned") == scanned
 
 
+def test_a_plan_says_why_rows_would_be_rejected(shop: Shop) -> None:
+    """By code, those without a key as well as those that the vendor would not take; one row is one row."""
+    shop.fill(4)
+    shop.execute(
+        "UPDATE crm.customers SET id = NULL WHERE id = 'u1'; UPDATE crm.customers SET email = 'no address' WHERE id IN ('u2', 'u3')"
+    )
+    shop.settings["syncs"]["customers"]["to"] = "klaviyo"
+    shop.settings["destinations"]["klaviyo"] = {"vendor": "klaviyo", "api_key": "env:BRAZE_KEY"}
+    shop.save()
+    missing, invalid = plan(shop).notes
+    assert missing.startswith("1 row would be rejected: missing_key: the row has no key")
+    assert invalid.startswith("2 rows would be rejected: email_invalid: ")
+
+
 @pytest.mark.parametrize(
     ("value", "shown"), [("M", "…(1)"), ("", ""), ("alice", "a…(5)"), (41, "#"), (None, None), (["M"], "[…]"), ({"a": 1}, "{…}")]
 )

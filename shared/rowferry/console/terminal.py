@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from rowferry.console.status import count, status_lines
 from rowferry.delivery.runs import RunResult
 from rowferry.errors import Problem
 
@@ -62,9 +63,9 @@ class Terminal:
             self.document(result.to_dict())
         self.line(f"{result.sync}: run {result.run} is {result.status}")
         self.line(f"  {balance(result)}")
-        self.line(f"  {_count(result.requests, 'request')}" + (f", {_count(result.resent, 'row')} sent again" if result.resent else ""))
-        for code, (count, reason) in _by_code(result.rejections).items():
-            self.line(f"  rejected {count:,}: {code}: {reason}")
+        self.line(f"  {count(result.requests, 'request')}" + (f", {count(result.resent, 'row')} sent again" if result.resent else ""))
+        for code, (rows, reason) in _by_code(result.rejections).items():
+            self.line(f"  rejected {rows:,}: {code}: {reason}")
         if result.reason:
             self.say(f"{result.sync}: {result.reason}")
         if hint := _next(result):
@@ -78,7 +79,7 @@ class Terminal:
             self.document({"files": found})
         for file in found:
             table = f" → {file['table']}" if file["table"] else ""
-            self.line(f"{file['file']}: {file['status']}{table}, {_count(file['rows'], 'row')}{_rejects(file)}")
+            self.line(f"{file['file']}: {file['status']}{table}, {count(file['rows'], 'row')}{_rejects(file)}")
             if file["reason"]:
                 self.line(f"    {file['reason']}")
         bad = any(f["status"] in ("quarantined", "failed") or f["rejected_rows"] for f in found)
@@ -93,10 +94,10 @@ class Terminal:
         found = preview.to_dict()
         if self.as_json:
             self.document(found)
-        self.line(f"{found['sync']}: would create {found['creates']:,}, update {found['updates']:,}, remove {found['removes']:,};")
-        self.line(f"  {found['unchanged']:,} unchanged")
+        self.line(f"{found['sync']}: would create {found['creates']:,}, update {found['updates']:,}, remove {found['removes']:,}")
+        self.line(f"  {count(found['unchanged'], 'row')} unchanged")
         self.line(
-            f"  {_count(found['requests'], 'request')}, {_count(found['attributes'], 'value')}, "
+            f"  {count(found['requests'], 'request')}, {count(found['attributes'], 'value')}, "
             f"{found['seconds_at_limit']:,.1f} s at the account's limit"
         )
         if preview.bytes_scanned is not None:
@@ -111,10 +112,8 @@ class Terminal:
         """What ran, what is late, what was rejected."""
         if self.as_json:
             self.document(found)
-        for section, rows in found.items():
-            self.line(f"{section.replace('_', ' ')}: {len(rows):,}")
-            for row in rows[:20]:
-                self.line("  " + ", ".join(f"{name} {value}" for name, value in row.items() if value not in (None, "")))
+        for text in status_lines(found):
+            self.line(text)
         return 0
 
     def csv(self, rows: Iterable[Mapping[str, Any]], out: Path | None) -> int:
@@ -126,6 +125,8 @@ class Terminal:
                     writer = csv.DictWriter(stream, list(row))
                     writer.writeheader()
                 writer.writerow({name: _safe(value) for name, value in row.items()})
+        if writer is None:
+            self.say("there are none")
         return 0
 
     @contextmanager
@@ -166,10 +167,6 @@ def balance(result: RunResult) -> str:
     )
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _safe(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula gets an apostrophe before it."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
@@ -178,14 +175,16 @@ def _safe(value: Any) -> Any:
 def _by_code(rejections: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, str]]:
     found: dict[str, tuple[int, str]] = {}
     for row in rejections:
-        count, reason = found.get(row["code"], (0, row["reason"]))
-        found[row["code"]] = (count + 1, reason)
+        rows, reason = found.get(row["code"], (0, row["reason"]))
+        found[row["code"]] = (rows + 1, reason)
     return found
 
 
 def _next(result: RunResult) -> str:
     if result.status == "refused":
         return f"nothing was sent; if it is right, go on with: rowferry sync {result.sync} --accept {result.run}"
+    if result.status == "failed" and not result.pending and not result.delivered:
+        return f"nothing was sent; once it is mended, the same command again: rowferry sync {result.sync}"
     if result.status in ("open", "failed"):
         rows = "1 row is" if result.pending == 1 else f"{result.pending:,} rows are"
         resumes = "" if "--drop" in result.reason else f"; the same command resumes: rowferry sync {result.sync}"
@@ -199,5 +198,5 @@ def _load(result: Any) -> dict[str, Any]:
 
 
 def _rejects(file: Mapping[str, Any]) -> str:
-    parts = [_count(file[name], noun) for name, noun in (("rejected_rows", "row"), ("rejected_cells", "cell")) if file[name]]
+    parts = [count(file[name], noun) for name, noun in (("rejected_rows", "row"), ("rejected_cells", "cell")) if file[name]]
     return f", rejected {' and '.join(parts)}" if parts else ""

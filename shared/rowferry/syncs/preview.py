@@ -16,7 +16,7 @@ from rowferry.delivery.deliver import FieldsOf
 from rowferry.delivery.plan import Plan
 from rowferry.destinations.port import Destination
 from rowferry.errors import RowRejected
-from rowferry.syncs.counts import Counts, known_rows
+from rowferry.syncs.counts import REASONS, Counts, known_rows
 from rowferry.syncs.guards import refusal
 from rowferry.syncs.outline import Outline
 from rowferry.syncs.start import make_run_table, read_stretches
@@ -45,7 +45,7 @@ class Preview:
     bytes_scanned: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The plan as `--json` prints it (design §7)."""
+        """The plan as `--json` prints it."""
         names = ("sync", "creates", "updates", "removes", "unchanged", "requests", "attributes", "seconds_at_limit")
         found = {**{name: getattr(self, name) for name in names}, "samples": list(self.samples)}
         return found if self.bytes_scanned is None else {**found, "bytes_scanned": self.bytes_scanned}
@@ -96,7 +96,8 @@ class _Rehearsal:
     """Mapping and batching as in a run, up to the request that is not built."""
 
     def __init__(self) -> None:
-        self.attributes = self.rejected = 0
+        self.attributes = 0
+        self.rejected: dict[str, tuple[int, str]] = {}  # by code: how many, and the reason of the last
         self.requests: Counter[str] = Counter()
         self.samples: list[dict[str, Any]] = []
 
@@ -111,8 +112,8 @@ class _Rehearsal:
                 try:
                     fields = to_fields.fields(row)
                     payload = action.to_payload(fields, settings)
-                except RowRejected:
-                    self.rejected += 1
+                except RowRejected as error:
+                    self.rejected[error.code] = (self.rejected.get(error.code, (0, ""))[0] + 1, error.reason)
                     continue
                 self.attributes += len(fields.keys() - identifiers)
                 if len(self.samples) < _SAMPLES:
@@ -132,8 +133,10 @@ def masked(value: Any) -> Any:
 
 
 def _notes(settings: Any, outline: Outline, counts: Counts, known: int, found: _Rehearsal) -> Iterator[str]:
-    if found.rejected or counts.rejected:
-        yield f"{found.rejected + counts.rejected:,} rows would be rejected"
+    by_key = {code: (getattr(counts, code), reason) for code, reason in REASONS.items()}
+    for code, (rows, why) in {**by_key, **found.rejected}.items():
+        if rows:
+            yield f"{rows:,} row{'' if rows == 1 else 's'} would be rejected: {code}: {why}"
     if settings.price_per_data_point is not None:
         cost = found.attributes * settings.price_per_data_point
         yield f"about {cost:,.2f} for {found.attributes:,} data points, by your price_per_data_point"

@@ -18,7 +18,8 @@ def latest_runs(store: Store, warehouse: Warehouse, syncs: Collection[str]) -> l
     """Runs, newest first: each sync's latest as it stands, and those closed before it. A run that is open is shown
     although the settings have its sync no more: its rows are pending until it is dropped."""
     latest = [Run(store, name, run) for name in syncs if (run := Head(store, name).read()) is not None]
-    current = [run.result().to_dict() for run in [*latest, *_left_open(store, syncs)]]
+    results = [run.result() for run in [*latest, *_left_open(store, syncs)]]
+    current = [{**result.to_dict(), "reason": result.reason} for result in results]
     shown = {run["run"] for run in current}
     return sorted([*current, *(run for run in _closed(warehouse) if run["run"] not in shown)], key=lambda run: run["run"], reverse=True)
 
