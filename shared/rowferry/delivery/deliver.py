@@ -97,6 +97,12 @@ def in_quiet_hours(account: Account, clock: Clock) -> Delivery | None:
     return Delivery("open", f"quiet hours of {account.name} go on for {seconds / 60:.0f} minutes", seconds) if seconds > 0 else None
 
 
+def stop_when_quiet(account: Account, clock: Clock, halt: Halt) -> None:
+    """Stop a chunk's senders when the quiet hours begin under way: what is in flight ends, no other batch is begun."""
+    if (quiet := in_quiet_hours(account, clock)) is not None:
+        halt.stop(quiet.reason, wait_seconds=quiet.wait_seconds)
+
+
 def _clear_away(store: Store, name: ChunkName) -> Delivery:
     """The receipts stand: remove what a worker that was killed right after writing them left behind."""
     clear_away(store, name.stem)
@@ -117,7 +123,7 @@ class _Worker:
         progress: Callable[[int], None],
         makes_way: Callable[[], bool],
     ) -> None:
-        self._chunk, self._name, self._store, self._account = chunk, name, store, account
+        self._chunk, self._name, self._store, self._account, self._clock = chunk, name, store, account, clock
         self._progress, self._makes_way = progress, makes_way
         self._made_way = False
         self._action: Action[Any] = account.destination.actions[chunk.plan.action]
@@ -177,6 +183,7 @@ class _Worker:
         with self._taking:
             if self._claim.lost:
                 raise LostClaim("the claim on this chunk was taken over")
+            stop_when_quiet(self._account, self._clock, self._halt)
             return next(self._batches, None) if self._sender.may_begin() and not self._made_way else None
 
     def _payloads(self, done: set[int]) -> Iterator[tuple[int, bytes]]:

@@ -23,7 +23,7 @@ from rowferry.delivery import claim as claims
 from rowferry.delivery.account import Account
 from rowferry.delivery.batch import Batch, batches
 from rowferry.delivery.chunk import Chunk, ChunkName, Row
-from rowferry.delivery.deliver import Delivery, FieldsOf, in_quiet_hours
+from rowferry.delivery.deliver import Delivery, FieldsOf, in_quiet_hours, stop_when_quiet
 from rowferry.delivery.halt import Halt
 from rowferry.delivery.journal import Journal, LostClaim, clear_away
 from rowferry.delivery.plan import Plan
@@ -163,7 +163,7 @@ class _Gathering:
         left_seconds: Callable[[], float],
         hands: ThreadPoolExecutor,
     ) -> None:
-        self._shares, self._account, self._hands = shares, account, hands
+        self._shares, self._account, self._clock, self._hands = shares, account, clock, hands
         self._action: Action[Any] = account.destination.actions[action]
         self._halt = Halt()
         self._sender = Sender(account, self._action, clock, self._halt, left_seconds)
@@ -189,6 +189,7 @@ class _Gathering:
 
     def _next_batch(self) -> Batch | None:
         with self._taking:
+            stop_when_quiet(self._account, self._clock, self._halt)
             return next(self._batches, None) if self._sender.may_begin() else None
 
     def _payloads(self) -> Iterator[tuple[int, bytes]]:

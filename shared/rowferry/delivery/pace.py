@@ -26,8 +26,9 @@ class Pacer:
         self._paused_until = 0.0
 
     def wait_seconds(self) -> float:
-        """How long the vendor has asked us to stay away, from now."""
-        return max(0.0, self._paused_until - self._clock.monotonic())
+        """How long it is from now to the next turn: what the vendor has asked for, or those who wait for theirs at the rate."""
+        until = self._paused_until if self._rate is None else max(self._paused_until, self._next_at)
+        return max(0.0, until - self._clock.monotonic())
 
     def turn(self, stopped: threading.Event = _NEVER) -> bool:
         """Wait for this thread's turn. False, and no turn, when `stopped` is set before it comes."""

@@ -94,8 +94,9 @@ def is_at_fault(failing: Failing, reject_after_seconds: float) -> bool:
 
 def pause_seconds(attempt: int, asked_seconds: float | None) -> float:
     """How long to wait after the `attempt`-th failure (from 1): what the vendor asked for, else
-    exponential with full jitter, so that many workers don't come back at the same moment."""
-    if asked_seconds is not None:
-        return max(0.0, asked_seconds)
+    exponential with full jitter, so that many workers don't come back at the same moment. A vendor that asks
+    for no time at all, or for one that is over, has said nothing: asked again at once, it could be for minutes."""
+    if asked_seconds is not None and asked_seconds > 0:
+        return asked_seconds
     ceiling: float = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
     return random.uniform(ceiling / 2, ceiling)

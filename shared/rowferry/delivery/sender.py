@@ -127,7 +127,7 @@ class Sender:
         """One request, and what its answer means; None when everything stopped before its turn came."""
         pause = self._pacer.wait_seconds()
         if pause > self._left_seconds():  # asked for while another chunk was sent
-            self._halt.stop(f"{self._account.name} asked us to stay away for {pause / 60:.0f} minutes", wait_seconds=pause)
+            self._halt.stop(f"{self._account.name} is to be sent nothing for {pause / 60:.0f} minutes", wait_seconds=pause)
         if self._halt.reason is not None or not self._pacer.turn(self._halt.stopped):
             return None
         sent.count(request, part.rows)
