@@ -289,6 +289,30 @@ def test_a_full_disk_is_waited_for() -> None:
     assert "make room" in str(found)
 
 
+@pytest.mark.parametrize("what", ["a folder", "another file", "below a file"])
+def test_a_file_that_can_not_be_opened_is_named(tmp_path: Path, what: str) -> None:
+    """With its path and why: that is all there is to go by, and there is no row in it."""
+    path = tmp_path / "warehouse.duckdb"
+    if what == "a folder":
+        path.mkdir()
+    else:
+        path.write_text("no database " * 1000)
+    path = path / "w.duckdb" if what == "below a file" else path
+    with pytest.raises(WarehouseError, match=r"warehouse\.duckdb"):
+        DuckDbWarehouse(path).columns("raw.t")
+
+
+def test_a_folder_that_refuses_us_is_named(warehouse: DuckDbWarehouse, tmp_path: Path) -> None:
+    """A disk that may only be read: a sentence with the place and what to do, no traceback."""
+
+    def rows() -> Iterator[dict[str, int]]:
+        yield {"n": 1}
+        raise PermissionError(errno.EROFS, "Read-only file system", str(tmp_path / "x.ndjson"))
+
+    with pytest.raises(WarehouseError, match=r"x\.ndjson can't be written \(read-only file system\): let this user write"):
+        warehouse.load_rows("raw.t", {"n": "INT64"}, rows(), job="x")
+
+
 def test_a_disk_that_fills_up_on_the_way_in_is_waited_for(warehouse: DuckDbWarehouse) -> None:
     """The rows on their way into the file meet the end of the disk: no traceback, nothing half written."""
 

@@ -191,10 +191,10 @@ def test_a_statement_is_translated_once_for_all_passing_tables() -> None:
 
 @pytest.mark.parametrize("sql", ["", "SELECT 1; SELECT 2", "SELECT FROM WHERE", "SELECT @missing AS x"])
 def test_what_is_no_statement_is_refused(sql: str) -> None:
-    """Nothing, two statements, wrong SQL and a parameter that was not given are told in one line."""
+    """Nothing, two statements, wrong SQL and a parameter that was not given are told in one line, without colours."""
     with pytest.raises(WarehouseError) as caught:
         translate(sql)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()
 
 
 def test_without_macros_any_program_can_run_it(tmp_path: Path) -> None:

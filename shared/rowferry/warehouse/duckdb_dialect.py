@@ -17,6 +17,7 @@ from rowferry.warehouse.types import parse_type
 
 # Our own tables whose names hold a hash, as they stand in a statement, up to their closing quote.
 _PASSING_TABLE = re.compile(r"rowferry\.\w*[0-9a-f]{12}\w*`")
+_UNDERLINED = re.compile(r"\x1b\[\d*m")  # sqlglot shows the place as a terminal would
 _PASSING = "passing_table_of_rowferry_"
 
 
@@ -50,7 +51,8 @@ def _translate(sql: str, types: tuple[tuple[str, str], ...], macros: bool) -> St
     try:
         trees = [tree for tree in sqlglot.parse(sql, read="bigquery") if tree is not None]
     except SqlglotError as error:
-        raise WarehouseError(f"the statement is no BigQuery SQL: {' '.join(str(error).split())[:300]}") from None
+        said = _UNDERLINED.sub("", " ".join(str(error).split()))
+        raise WarehouseError(f"the statement is no BigQuery SQL: {said[:300]}") from None
     if len(trees) != 1:
         raise WarehouseError(f"expected one statement, found {len(trees)}")
     tree, named = trees[0], dict(types)

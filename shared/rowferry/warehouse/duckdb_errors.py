@@ -17,12 +17,13 @@ _ABOUT_THE_STATEMENT = (duckdb.CatalogException, duckdb.BinderException, duckdb.
 _QUOTED = re.compile(r"'.*'|\".*\"|'.*|\".*", re.DOTALL)
 _NUMBER = re.compile(r"(?<![A-Za-z_\d])[-+]?\d[\d.eE+:-]*")
 _FULL = "the disk is full: make room where warehouse.path lies, then run the same again; nothing was half written"
+_REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 _DISK_FULL = ("no space left", "max_temp_directory_size", "not enough space", "disk quota")
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's errors, and a full disk, into ours."""
+    """Turn the driver's errors, a full disk and one that refuses us into ours."""
     try:
         yield
     except duckdb.Error as error:
@@ -30,6 +31,9 @@ def translated() -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise TryLater(_FULL) from None
+        if error.errno in _REFUSALS and error.filename is not None:
+            where = f"{error.filename} can't be written ({str(error.strerror).lower()})"
+            raise WarehouseError(f"{where}: let this user write where warehouse.path lies") from None
         raise
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import duckdb
 
 from rowferry.clock import Clock
-from rowferry.errors import TryLater
+from rowferry.errors import RowferryError, TryLater
+from rowferry.warehouse.duckdb_errors import meaning, translated
 from rowferry.warehouse.duckdb_macros import MACROS
 from rowferry.warehouse.duckdb_types import quote_text
+from rowferry.warehouse.port import WarehouseError
 
 _PAUSE_SECONDS = 0.05
 _DATABASE = "_rowferry_file"  # a name that no schema has
@@ -80,17 +82,23 @@ class DuckDbFile:
         self._root = None
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with translated():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         until = self._clock.monotonic() + self._busy_seconds
         while True:
             try:
                 return self._attached()
             except duckdb.IOException as error:
                 if not _is_lock(error):
-                    raise
+                    raise self._unopened(error) from None
                 if self._clock.monotonic() >= until:
                     raise TryLater(f"another process holds the warehouse file {self._path.name}; try again when it has ended") from None
             self._clock.sleep(_PAUSE_SECONDS)
+
+    def _unopened(self, error: duckdb.Error) -> RowferryError:
+        """No row has been read yet, so DuckDB's own words show nothing that stands in one."""
+        found = meaning(error)
+        return found if isinstance(found, TryLater) else WarehouseError(f"the warehouse can't be opened: {str(error).splitlines()[0]}")
 
     def _attached(self) -> duckdb.DuckDBPyConnection:
         """The file under a name of ours: opened directly, its database would be called as the file is, and
