@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,21 @@ def test_killed_and_found_late_it_is_told_once(store: FolderStore, at: int, afte
     _notices(store, clock).finish()
     was_written = not died or at > 0 or after
     assert [_told(store, f"File {number}") for number in range(8)] == [1] * 5 + [int(was_written)] + [1, 1]
+
+
+def test_the_timer_looks_at_the_topics_of_late(store: FolderStore) -> None:
+    """A day of ten thousand bad files must not slow down each sweep after it: what was told long ago is not read again."""
+    clock = ManualClock(datetime.now(UTC))  # files bear the time of the machine
+    for number in range(20):
+        _notices(store, clock).tell(f"file/{number}", "quarantined", Notice(f"File {number}"), ["ops"])
+    clock.sleep(timedelta(days=3).total_seconds())
+    reads: list[str] = []
+
+    class Counting(MortalStore):
+        def read(self, key: str) -> tuple[bytes, str]:
+            reads.append(key)
+            return store.read(key)
+
+    _notices(Counting(store), clock).finish()
+    assert [key for key in reads if key.startswith("notices/topics/")] == []
+    assert _told(store, "File 19") == 1

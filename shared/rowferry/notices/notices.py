@@ -14,6 +14,7 @@ the same time one is first at the compare-and-swap, and the other finds that it 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from rowferry.clock import Clock
 from rowferry.notices.group import Groups, Outbox
@@ -21,6 +22,8 @@ from rowferry.notices.kinds import Change
 from rowferry.notices.notice import OK, Notice
 from rowferry.notices.record import Body, Records
 from rowferry.stores.port import Store
+
+_LATE = timedelta(days=2)  # a crash is found within minutes; one that was not waits for the next word on its topic
 
 
 class Notices:
@@ -61,9 +64,10 @@ class Notices:
     def finish(self) -> int:
         """Tell what a crash kept from being told, and groups whose time has come; how many that were.
 
-        For a timer. Raises `TryLater` when the store is out of reach.
+        For a timer, which looks at the topics of late: there is one for each file that ever was in quarantine. Raises
+        `TryLater` when the store is out of reach.
         """
-        held_up = [body for body in self._topics.all() if not body["told"]]
+        held_up = [body for body in self._topics.all(self._clock.now() - _LATE) if not body["told"]]
         for body in held_up:
             self._tell(body)
         return len(held_up) + self._groups.finish()

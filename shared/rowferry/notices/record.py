@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -12,6 +14,8 @@ import orjson
 from rowferry.stores.port import Conflict, Exists, NotFound, Store
 
 Body = dict[str, Any]
+_EVER = datetime.min.replace(tzinfo=UTC)
+_AT_ONCE = 16  # objects that are read at the same moment: each is a round trip
 
 
 class Records:
@@ -36,12 +40,11 @@ class Records:
             return False
         return True
 
-    def all(self) -> Iterator[Body]:
-        """Every object, in no order that means anything."""
-        for found in self._store.list(self._prefix):
-            body, _ = self._read(found.key)
-            if body is not None:
-                yield body
+    def all(self, since: datetime = _EVER) -> Iterator[Body]:
+        """Every object, or every one that was put there since then, in no order that means anything."""
+        keys = [found.key for found in self._store.list(self._prefix) if found.updated_at >= since]
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="records") as threads:
+            yield from (body for body, _ in threads.map(self._read, keys) if body is not None)
 
     def _read(self, key: str) -> tuple[Body | None, str | None]:
         try:
