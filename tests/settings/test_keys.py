@@ -194,6 +194,8 @@ CASES: list[tuple[str, Any, str, str]] = [
     (f"{W}.max_body_bytes", 0, f"{W}.max_body_bytes", "greater than 0"),
     (f"{W}.per_second", 0, f"{W}.per_second", "greater than 0"),
     (f"{R}.when", "type ==", f"{R}.when", "is not JMESPath"),
+    (f"{R}.when", 'type == "paid"', f"{R}.when", "a text is written 'paid'"),
+    (f"{R}.when", "!data.object", f"{R}.when", "write !(a.b)"),
     (f"{R}.notify", GONE, R, "leads nowhere"),
     (f"{R}.notify.to", "oops", f"{R}.notify.to", "did you mean ops?"),
     (f"{R}.notify.text", GONE, f"{R}.notify.text", "is missing"),

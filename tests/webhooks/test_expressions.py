@@ -59,6 +59,28 @@ def test_what_is_no_expression(text: str) -> None:
         Expression(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('type == "order.cancelled"', "'order.cancelled'"), ("a && type != \"x\"", "'x'"), ('contains(type, "x")', "'x'"),
+        ('data[?starts_with(kind, "x")]', "'x'"), ("live == true", "`true`"), ("a.b != null || c", "`null`"),
+    ],
+)  # fmt: skip
+def test_a_constant_that_is_none(text: str, hint: str) -> None:
+    """Quoted as everywhere else it is a field, which no event has: the route would drop each of them without a word."""
+    with pytest.raises(ValueError, match="in JMESPath") as error:
+        Expression(text)
+    assert hint in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["a == b", "a.\"b c\" == 'x'", '"b c" == a', 'a == b."x y"', 'not_null(a, "b c")', 'a == `"x"`', "`true` == a"]
+)
+def test_fields_that_are_meant(text: str) -> None:
+    """Two fields may be compared, and one may have a name that has to be quoted."""
+    Expression(text)
+
+
 def test_bodies_of_any_shape() -> None:
     """An expression is asked of whatever came in."""
     bodies: tuple[Any, ...] = ([], {}, [1], {"a": {"b": []}}, "x", None)

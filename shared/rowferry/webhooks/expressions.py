@@ -45,6 +45,7 @@ class _Functions(functions.Functions):
 
 
 _FUNCTIONS = _Functions()
+_WITH_TEXT = ("contains", "starts_with", "ends_with")
 _INTERPRETER = visitor.TreeInterpreter(jmespath.Options(custom_functions=_FUNCTIONS))  # keeps nothing of what it interprets
 
 
@@ -56,7 +57,7 @@ class Expression:
             parsed = jmespath.compile(text).parsed
         except exceptions.JMESPathError as error:
             raise ValueError(f"not JMESPath: {' '.join(str(error).split())}") from None
-        _check(parsed)
+        _check(parsed, text)
         self._find = plain_path(parsed, _FUNCTIONS.call_function) or partial(_INTERPRETER.visit, parsed)
         self.text = text
 
@@ -72,12 +73,23 @@ class Expression:
         return is_true(self.value(body))
 
 
-def _check(node: Any) -> None:
+def _check(node: Any, text: str) -> None:
     """What JMESPath would only say when an event comes, or never."""
     if node["type"] == "function_expression" and node["value"] not in _Functions.FUNCTION_TABLE:
         raise ValueError(f"JMESPath has no function {node['value']}; there are {', '.join(sorted(_Functions.FUNCTION_TABLE))}")
     if node["type"] == "subexpression" and node["children"][0]["type"] == "not_expression":
         raise ValueError("in JMESPath `!a.b` is a field of `!a`, which has none; write !(a.b)")
+    if node["type"] == "comparator" or (node["type"] == "function_expression" and node["value"] in _WITH_TEXT):
+        _check_constant(node["children"][-1], text)
     for child in node["children"]:
         if isinstance(child, dict):
-            _check(child)
+            _check(child, text)
+
+
+def _check_constant(node: Any, text: str) -> None:
+    """What is compared with was meant as a constant, and JMESPath takes it for a field: it would hold for no event."""
+    name = node["value"] if node["type"] == "field" else ""
+    if f'"{name}"' in text:
+        raise ValueError(f"in JMESPath \"{name}\" is a field; a text is written '{name}'")
+    if name in ("true", "false", "null"):
+        raise ValueError(f"in JMESPath {name} is a field; the value is written `{name}`")

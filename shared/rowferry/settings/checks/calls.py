@@ -64,6 +64,9 @@ def _check_expression(text: str | None, path: str) -> Iterator[Problem]:
         if text is not None:
             Expression(text)
     except ValueError as error:
+        if str(error).startswith("in JMESPath"):  # ours: it can be read, and would hold for nothing
+            yield Problem(path, "can't be what was meant", str(error))
+            return
         column = re.search(r"at column (\d+)", str(error))  # the library's own words repeat the whole expression
         unknown = re.search(r"has no function (\w+)", str(error))
         where = f": it goes wrong at column {int(column[1]) + 1}" if column else f": it {unknown[0]}" if unknown else ""
