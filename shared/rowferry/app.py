@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rowferry.alerts.check import Look
     from rowferry.delivery.chunk import ChunkName
     from rowferry.delivery.deliver import Delivery
+    from rowferry.delivery.receipts import Receipts
     from rowferry.delivery.runs import Run, RunResult
     from rowferry.loads.result import LoadResult
     from rowferry.loads.sweep import Due
@@ -176,12 +177,23 @@ class App(Parts):
             receipts = Receipts.read(self.state.read(receipts_key)[0], receipts_key)
         except NotFound:
             return Run(self.state, parts[1], parts[2]).result()  # a late event for a run that is closed and cleared
-        if ChunkName.of(receipts.chunk).lane == URGENT:
+        name = ChunkName.of(receipts.chunk)
+        if name.lane == URGENT:
+            self._tell_rejected(name, receipts)
             return self.finisher.finish_relayed(receipts)
         run = Run(self.state, parts[1], parts[2])
         if not run.has("closed") and not self.finisher.is_due(run):
             return RunResult(run.run, run.sync, "open")  # how it stands takes a look at all receipts so far: too dear for each of them
         return self.after_run(self.finisher.finish(run))
+
+    def _tell_rejected(self, name: ChunkName, receipts: Receipts) -> None:
+        """Tell of a webhook's rows that were rejected: it has no run whose end would."""
+        from rowferry.notices import kinds
+
+        told = self._told_of(name.destination) if receipts.rejected and name.destination in self.settings.destinations else ()
+        if told:
+            for change in kinds.relayed_rejected(name.sync, name.destination, receipts, self.clock.now()):
+                self.notices.tell_change(change, told)
 
     def load_export(self, key: str, feed: str | None = None) -> LoadResult:
         """Load one object of the exports store; see `loads.load.Loader.load`."""
@@ -320,7 +332,7 @@ class App(Parts):
             if run.manifest() is None:
                 unplanned.append(run.sync)
             else:
-                self.after_run(self.finisher.finish(run))
+                self._finish_again(run)
         self._finish_relays(left_seconds)
         found["chunks"] = self.sweeper.announce(self.sweeper.stuck_chunks(), lambda: left_seconds() - _SWEEP_SECONDS)
         for sync in unplanned:
@@ -337,12 +349,22 @@ class App(Parts):
             except RowferryError as error:
                 log.warning("%s can't be finished now: %s", receipts, error)
 
+    def _finish_again(self, run: Run) -> None:
+        """Close a run if it can be closed. One whose database is out of reach holds up no other: the next sweep looks again."""
+        try:
+            self.after_run(self.finisher.finish(run))
+        except RowferryError as error:
+            log.warning("run %s of %s can't be closed now: %s", run.run, run.sync, error)
+
     def _start_again(self, sync: str, left_seconds: Callable[[], float]) -> None:
         from rowferry.delivery.claim import Held
         from rowferry.errors import OutOfTime
 
-        with suppress(Held, OutOfTime):
-            self.start_sync(sync, left_seconds)
+        try:
+            with suppress(Held, OutOfTime):
+                self.start_sync(sync, left_seconds)
+        except RowferryError as error:
+            log.warning("%s can't be started now: %s", sync, error)
 
     def check_alert(self, name: str) -> Look:
         """Look at the alert once and tell what is news. Raises `UsageError` when there is no such alert."""

@@ -63,3 +63,17 @@ def test_a_removal_whose_row_is_back(shop: Shop, twin: BrazeTwin) -> None:
     assert (sync(shop).requests, letters(shop)) == (0, [])
     shop.execute("DELETE FROM crm.customers WHERE id = 'u1'")
     assert (sync(shop).delivered, "u1" in twin.profiles) == (1, False)
+
+
+def test_a_refused_run_balances_whatever_its_rows_lack(shop: Shop) -> None:
+    """Without a cursor or without a key a row is rejected; all others are pending until somebody accepts."""
+    shop.execute("CREATE TABLE crm.sales (id TEXT, added_at TIMESTAMP)")
+    shop.execute("INSERT INTO crm.sales VALUES ('a', NULL), (NULL, '2025-01-01'), ('b', '2025-01-01')")
+    shop.settings["syncs"]["customers"] = {
+        "model": {"table": "crm.sales"}, "key": "id", "send": "new", "cursor": "added_at", "to": "braze", "guards": {"min_rows": 10},
+        "map": {"external_id": "id", "name": {"value": "Sale"}, "time": {"value": "2026-01-01T00:00:00Z"}},
+    }  # fmt: skip
+    shop.save()
+    refused = sync(shop)
+    assert (refused.status, counts(refused), refused.pending) == ("refused", (3, 0, 0, 2), 1)
+    assert counts(sync(shop, accept=refused.run)) == (3, 0, 1, 2)

@@ -173,7 +173,7 @@ class Starter:
             "counts": {
                 "read": counts.read,
                 "unchanged": counts.unchanged + counts.dead,
-                "rejected": counts.missing_key,
+                "rejected": counts.missing_key + counts.missing_cursor,
                 "pending": counts.to_send + counts.duplicate_key,
             },
             "rejections": rejections,
