@@ -77,7 +77,7 @@ class _Session:
             if self.sandbox:
                 from rowferry.console.sandbox import made_up_secrets, sandboxed
 
-                settings, resolve = stack.enter_context(sandboxed(settings)), made_up_secrets()
+                settings, resolve = stack.enter_context(sandboxed(settings, self.terminal.say)), made_up_secrets()
             app = stack.enter_context(App(settings, owner=Owner.process(), resolve_secret=resolve))
             progress = stack.enter_context(self.terminal.progress())
             return work(Machine(app, progress))
@@ -226,7 +226,9 @@ def check(
 @cli.command()
 def serve(
     config: Config = None,
-    port: Annotated[int, typer.Option(help="Where the status page and webhooks listen, on loopback. 0: a free port.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where the status page and webhooks listen, on loopback. 0: a free port.")
+    ] = 8080,
     sandbox: Annotated[
         bool,
         typer.Option(

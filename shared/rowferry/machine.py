@@ -276,23 +276,23 @@ class Machine:
         finally:
             self.app.release()
 
-    def load_new_and_follow(self) -> None:
+    def load_new_and_follow(self) -> list[LoadResult | RunResult]:
         """Load what is new, and run the syncs that come after the feeds whose files were loaded."""
-        self.load_new()
-        for name in self.app.wanted_syncs():
-            self.sync(name)
+        return [*self.load_new(), *(self.sync(name) for name in self.app.wanted_syncs())]
 
-    def sweep(self) -> None:
+    def sweep(self) -> list[RunResult]:
         """Go on with runs that were left open, and look at everything that waits."""
         from rowferry.webhooks import repeats
 
+        resumed = []
         for run in list(self.app.sweeper.open_runs(self.app.settings.syncs)):
             if not claim.is_held(self.app.state, f"sync/{run.sync}", self.app.owner, self.app.clock):
-                self.sync(run.sync)
+                resumed.append(self.sync(run.sync))
         self.app.sweeper.forget_relays()
         repeats.forget(self.app.state, self.app.clock.now())
         self.app.tell_late_feeds()
         self.app.notices.finish()
+        return resumed
 
     def status(self) -> dict[str, list[dict[str, Any]]]:
         """What ran, what is late and what was rejected; see `App.status`."""

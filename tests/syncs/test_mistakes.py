@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from rowferry.twins.braze import BrazeTwin
 from rowferry.twins.server import Fault
 from rowferry.wire import Response
-from support.shop import Shop
+from support.shop import ENVIRONMENT, Shop
 
 
 @pytest.mark.parametrize("change", [{"action": "nonsense"}, {"map": {"tier": "tier"}}, {"after": ["nowhere"]}])
@@ -52,3 +54,12 @@ def test_a_damaged_claim_holds_nobody_up(shop: Shop) -> None:
     claim.parent.mkdir(parents=True)
     claim.write_bytes(b"{")
     assert shop.sync()["delivered"] == 3
+
+
+@pytest.mark.parametrize(("out", "said"), [("nowhere/x.csv", "there is no folder"), (".", "is a folder")])
+def test_rejects_with_nowhere_to_go_are_told(shop: Shop, out: str, said: str) -> None:
+    """Exit code 2 and a sentence, no traceback."""
+    command = [sys.executable, "-m", "rowferry.cli", "rejects", "customers", "--config", str(shop.config), "--out", str(shop.folder / out)]
+    found = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False, timeout=60)
+    assert (found.returncode, "Traceback" in found.stderr) == (2, False)
+    assert said in found.stderr

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rowferry.console.terminal import check_file
 from rowferry.errors import UsageError
 from rowferry.machine import Machine
 
@@ -38,8 +39,8 @@ def pull(machine: Machine, terminal: Terminal, name: str, days: tuple[str | None
 def _check(out: str, terminal: Terminal) -> None:
     if out == STDOUT and terminal.as_json:
         raise UsageError("--out - and --json both want stdout; write the CSV to a file")
-    if out != STDOUT and not Path(out).absolute().parent.is_dir():
-        raise UsageError(f"there is no folder {Path(out).absolute().parent} to write {out} to")
+    if out != STDOUT:
+        check_file(Path(out))
 
 
 def _write(machine: Machine, name: str, results: Sequence[LoadResult], out: str, bom: bool) -> int:

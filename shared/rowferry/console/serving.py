@@ -17,6 +17,8 @@ from datetime import datetime
 from functools import partial
 from types import FrameType
 
+from rowferry import logs
+from rowferry.console.telling import Line, told
 from rowferry.errors import RowferryError
 from rowferry.machine import Machine
 from rowferry.timers import Timer
@@ -27,12 +29,13 @@ log = logging.getLogger("rowferry")
 
 
 def serve(machine: Machine, port: int, *, say: Callable[[str], None] = print) -> int:
-    """Run until told to stop. Raises `UsageError` when the port is taken, and as `App.relay` where a webhook has no secret:
-    told now, and not to the first sender."""
+    """Run until told to stop, with a log of what is done. Raises `UsageError` when the port is taken, and as `App.relay`
+    where a webhook has no secret: told now, and not to the first sender."""
     from rowferry.console.web import listen
 
     if machine.app.settings.webhooks:
         _ = machine.app.relay
+    logs.start()
     stop = threading.Event()
     with listen(machine, port) as address, _signals(stop):
         say(f"Rowferry serves {address} (status page, /hooks/<name>); Ctrl-C stops it")
@@ -61,6 +64,7 @@ class Worker:
     machine: Machine
     _running: dict[str, threading.Thread] = field(default_factory=dict)
     _due: dict[str, datetime] = field(default_factory=dict)
+    _warned: dict[str, list[Line]] = field(default_factory=dict)
 
     def run(self, stop: threading.Event) -> None:
         """Look, start what is due, and look again, until `stop` is set; then have everything handed back."""
@@ -110,11 +114,18 @@ class Worker:
 
     def _do(self, name: str, work: Callable[[], object]) -> None:
         try:
-            work()
+            self._say(name, list(told(name, work())))
         except RowferryError as error:
-            log.warning("%s: %s", name, error)
+            self._say(name, [(logging.WARNING, f"{name}: {error}")])
         except Exception:
             # One piece of work that breaks must not take the server down: it is said, and done again.
             log.exception("%s broke; this is a fault of Rowferry's, please report it", name)
         finally:
             self.machine.app.release()
+
+    def _say(self, name: str, lines: list[Line]) -> None:
+        """Write the lines to the log, but no warning that was the last look's as well: there is a look each second."""
+        before, self._warned[name] = self._warned.get(name, []), [line for line in lines if line[0] > logging.INFO]
+        for level, text in lines:
+            if (level, text) not in before:
+                log.log(level, "%s", text)

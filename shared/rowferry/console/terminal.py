@@ -14,7 +14,7 @@ import orjson
 
 from rowferry.console.status import count, status_lines
 from rowferry.delivery.runs import RunResult
-from rowferry.errors import Problem
+from rowferry.errors import Problem, UsageError
 
 _EVERY_ROWS = 100_000  # a plain line of progress after so many rows
 
@@ -117,7 +117,10 @@ class Terminal:
         return 0
 
     def csv(self, rows: Iterable[Mapping[str, Any]], out: Path | None) -> int:
-        """Rows as CSV, to a file or to stdout; always 0: to list is not to fail."""
+        """Rows as CSV, to a file or to stdout; always 0: to list is not to fail. Raises `UsageError` when there is
+        nowhere to write to."""
+        if out is not None:
+            check_file(out)
         with out.open("w", newline="", encoding="utf-8") if out else nullcontext(sys.stdout) as stream:
             writer = None
             for row in rows:
@@ -157,6 +160,14 @@ class Terminal:
                 self.say(f"{done:,} rows settled")
 
         return advance
+
+
+def check_file(out: Path) -> None:
+    """Raises `UsageError` when the file can't be where it is wanted, before any work is done for it."""
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder; name a file in it")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder {out.absolute().parent} to write {out} to")
 
 
 def balance(result: RunResult) -> str:

@@ -18,7 +18,7 @@ from rowferry.console.terminal import balance
 from rowferry.delivery.runs import RunResult
 from rowferry.demo.files import clevertap_week, customers_file
 from rowferry.demo.people import changed, customers
-from rowferry.errors import RowferryError
+from rowferry.errors import RowferryError, UsageError
 from rowferry.machine import Machine
 from rowferry.owner import Owner
 from rowferry.settings.file import read_settings
@@ -80,7 +80,7 @@ def main() -> None:
             with App(read_settings(config), environment=environment, owner=Owner.process()) as app:
                 code = _play(Machine(app), folder, braze, slack)
                 if sys.stdin.isatty() and not os.environ.get("ONCE"):
-                    _go_on(Machine(app), folder)
+                    _go_on(Machine(app), folder, braze)
         except RowferryError as error:
             sys.exit(str(error))
     sys.exit(code)
@@ -142,11 +142,15 @@ def _sync(machine: Machine) -> RunResult:
     return result
 
 
-def _go_on(machine: Machine, folder: Path) -> None:
+def _go_on(machine: Machine, folder: Path, braze: BrazeTwin) -> None:
     from rowferry.console.serving import serve
 
     sys.stdout.write(f"\nServing. Drop a file into {folder / 'exports' / 'crm'} and see it go; Ctrl-C ends it.\n")
-    serve(machine, 8080)
+    sys.stdout.write(f"What Braze's stand-in was sent: {braze.url}/_twin/state\n")
+    try:
+        serve(machine, 8080)
+    except UsageError:
+        serve(machine, 0)  # somebody else has the port
 
 
 if __name__ == "__main__":
