@@ -165,6 +165,30 @@ def test_a_broken_key_is_told_once_and_so_is_its_mending(home: Home, hooks: int)
     assert home.texts[1:] == [":white_check_mark: *braze takes our rows again*"]
 
 
+def test_rows_that_are_rejected_are_told_once_a_week(home: Home) -> None:
+    """A route that reads the wrong field, or a vendor that takes none of it: answered 200 each, so that nobody else would say."""
+    with BrazeTwin(api_key="right") as braze:
+        environment, file = {**home.environment(), "KEY": "right"}, home.folder / "rowferry.yaml"
+        known = f'braze: {{vendor: braze, base_url: "{braze.url}", api_key: "env:KEY", notify: ops}}'
+        send = "{send: {to: braze, action: profile, map: {external_id: custommer, tier: customer}}}"
+        file.write_text(
+            file.read_text().replace("destinations: {", f"destinations: {{{known}, ").replace("routes: [", f"routes: [{send}]  # [")
+        )
+        for days in (0, 1, 1, 7):
+            CLOCK.sleep(86_400 * days)
+            with App(read_settings(file, environment), base=home.folder, environment=environment, clock=CLOCK) as app:
+                for number in range(2):
+                    assert app.relay.answer(_call(1000 * days + 10 * len(home.texts) + number)).status == 200
+                Machine(app).deliver_relayed("braze")
+                Machine(app).deliver_relayed("ops")
+        assert braze.profiles == {}
+    assert len(home.texts) == 2
+    assert home.texts[0].startswith(
+        ":rotating_light: *braze rejects what webhook shop sends*\nrejected 1 · of 1 · reason missing_identifier\n"
+    )
+    assert home.texts[0].endswith("`rowferry status`")
+
+
 VALUES = st.dictionaries(
     st.sampled_from(["a", "b"]), st.text() | st.text("<>&|!@ channel*`", max_size=5000) | st.none() | st.integers() | st.floats()
 )

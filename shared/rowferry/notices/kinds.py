@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from rowferry.notices.notice import OK, Notice
 
 if TYPE_CHECKING:  # a function that only checks alerts needs nothing of delivery
+    from rowferry.delivery.receipts import Receipts
     from rowferry.delivery.runs import RunResult
 
 
@@ -54,6 +56,16 @@ def rows_rejected(run: RunResult, above_percent: float) -> Change | None:
     reason = "Reasons: " + ", ".join(f"{code} ({count:,})" for code, count in codes.most_common(5))
     notice = Notice(f"{run.rejected:,} rows of sync {run.sync} were rejected", facts, reason, f"rowferry status {run.sync}")
     return Change(topic, "rejected", notice)
+
+
+def relayed_rejected(source: str, destination: str, receipts: Receipts, at: datetime) -> Iterator[Change]:
+    """Rows of a webhook that were rejected, for whatever reasons. They come one by one, good ones between the bad, so
+    there is no end of it to tell: it is news when a reason appears, and once a week while it goes on."""
+    who = source.replace(".", " ")
+    for code, count in Counter(row.code for row in receipts.rejected).most_common():
+        facts = {"rejected": count, "of": receipts.rows, "reason": code}
+        notice = Notice(f"{destination} rejects what {who} sends", facts, "It is told once a week while it goes on.", "rowferry status")
+        yield Change(f"{source}/{destination}/rejected/{code}", f"{at:%G-W%V}", notice)
 
 
 def vendor_refused(destination: str, reason: str, waiting: int) -> Change:

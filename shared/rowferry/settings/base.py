@@ -170,7 +170,8 @@ class DestinationSettings(Frozen):
     quiet_hours: HoursText | None = Field(None, description="When nothing is sent, e.g. `22:00-07:00 Europe/Berlin`.")
     notify: Names = Field(
         (),
-        description="Who is told when the vendor refuses our key, and when it takes rows again; unless set, whom its syncs tell.",
+        description="Who is told when the vendor refuses our key, when it takes rows again, and when it rejects a webhook's; "
+        "unless set, whom its syncs tell.",
     )
     price_per_data_point: float | None = Field(None, ge=0, description="For the cost in `rowferry plan`.")
 
