@@ -8,7 +8,6 @@ one value; NULL passes through all of them but `default`. One that can't do its 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -16,18 +15,10 @@ from typing import Any
 
 import orjson
 
+from rowferry.mapping.phones import Country
+
 Transform = Callable[[Any], Any]
 _MOST_DIGITS = 400  # before or behind the point: more than a float or any warehouse's number can have
-
-# Country calling codes that `e164: XX` can put before a national number. From ITU E.164 (list of 2016-11-15).
-_CALLING_CODES = {
-    "AE": "971", "AR": "54", "AT": "43", "AU": "61", "BE": "32", "BR": "55", "CA": "1", "CH": "41", "CL": "56", "CN": "86",
-    "CO": "57", "CZ": "420", "DE": "49", "DK": "45", "EG": "20", "ES": "34", "FI": "358", "FR": "33", "GB": "44", "GR": "30",
-    "HK": "852", "HU": "36", "ID": "62", "IE": "353", "IL": "972", "IN": "91", "IT": "39", "JP": "81", "KE": "254", "KR": "82",
-    "MX": "52", "MY": "60", "NG": "234", "NL": "31", "NO": "47", "NZ": "64", "PH": "63", "PK": "92", "PL": "48", "PT": "351",
-    "RO": "40", "SA": "966", "SE": "46", "SG": "65", "TH": "66", "TR": "90", "TW": "886", "UA": "380", "US": "1", "VN": "84",
-    "ZA": "27",
-}  # fmt: skip
 
 
 def build(spec: str | Mapping[str, Any]) -> Transform:
@@ -90,26 +81,8 @@ def _sha256_phone(country: Any) -> Transform:
 
 
 def _e164(country: Any) -> Transform:
-    code = _CALLING_CODES.get(str(country or "").upper())
-    if country and code is None:
-        raise ValueError(f"e164 does not know the country {country!r}; give its two letters, such as US or IN")
-
-    def to_e164(value: Any) -> str:
-        text = _text(value).strip()
-        digits = re.sub(r"\D", "", text)
-        if text.startswith("+"):
-            pass
-        elif digits.startswith("00"):
-            digits = digits[2:]
-        elif code is not None:
-            digits = code + digits.removeprefix("0")
-        else:
-            raise ValueError("a phone number without its country code; write {e164: COUNTRY} to add one")
-        if not 8 <= len(digits) <= 15:
-            raise ValueError("a phone number of 8 to 15 digits was expected (E.164)")
-        return f"+{digits}"
-
-    return to_e164
+    number = Country(str(country or ""))
+    return lambda value: number.e164(_text(value))
 
 
 def _moment(value: Any) -> datetime:
