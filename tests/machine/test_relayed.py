@@ -108,6 +108,35 @@ def test_dead_letters_survive_a_kill_at_any_write(tmp_path: Path, twin: BrazeTwi
     assert at > 4
 
 
+def test_what_was_rejected_may_be_sent_again(tmp_path: Path, twin: BrazeTwin) -> None:
+    """The vendor refused it, the mistake is mended, and its sender sends it once more: it is no repeat of something that was."""
+    bad, good = [{"tier": "gold"}], [{"external_id": "u1"}]
+    with app_in(tmp_path, twin, ManualClock()) as app:
+
+        def relay(*rows: dict[str, str]) -> None:
+            app.outbox.relay(id="evt", source="webhook.shop", destination="braze", action="profile", rows=rows)
+            Machine(app).deliver_relayed()
+
+        relay(*bad)
+        relay(*bad)
+        assert buried(app) == [("evt#0", "missing_identifier")]
+        relay(*good)
+        assert twin.profiles.keys() == {"u1"}
+        before = twin.requests
+        relay(*good)
+        assert twin.requests == before
+
+
+def test_what_was_rejected_in_part_is_a_repeat(tmp_path: Path, twin: BrazeTwin) -> None:
+    """Some of its rows have arrived: sent again they would arrive twice."""
+    with app_in(tmp_path, twin, ManualClock()) as app:
+        for _ in range(2):
+            rows = [{"tier": "gold"}, {"external_id": "u1"}]
+            app.outbox.relay(id="evt", source="webhook.shop", destination="braze", action="profile", rows=rows)
+            Machine(app).deliver_relayed()
+        assert twin.requests == 1
+
+
 def test_what_tells_repeats_is_cleared_away(tmp_path: Path, twin: BrazeTwin) -> None:
     """A server on one machine has no bucket's expiry rule: calls without an id must not leave a file each, for ever."""
     clock = ManualClock(datetime.now(UTC))  # files bear the time of the machine

@@ -73,11 +73,14 @@ class Finisher:
 
     def finish_relayed(self, receipts: Receipts) -> RunResult:
         """A webhook's or a notice's rows have their outcome: nothing to commit but dead letters. Its chunk leaves the
-        outbox, so that what stands there waits; the receipts stay for a while, for they tell a repeat of the webhook."""
+        outbox, so that what stands there waits; the receipts stay for a while, for they tell a repeat of the webhook. One
+        of which nothing was taken may be sent again by its sender, once the mistake is mended."""
         name = ChunkName.of(receipts.chunk)
         if receipts.rejected and self.store.head(receipts.chunk) is not None:  # without a chunk, they are buried
             self._bury(name, receipts)
         self.store.delete(receipts.chunk)
+        if receipts.delivered == 0:
+            self.store.delete(f"{PREFIX}{name.stem}.json")
         return RunResult(
             name.part,
             name.sync,
