@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from rowferry.clock import Clock
-from rowferry.errors import CredentialsError, TryLater
+from rowferry.errors import CredentialsError, RowferryError, TryLater
 from rowferry.secrets import Resolve
 
 KEPT_SECONDS = 300.0
@@ -34,14 +34,23 @@ class Fresh(Generic[T]):
 
     def get(self) -> T:
         """The thing. Raises what `make` and the reading of its secrets raise."""
-        if self._made is not None and self._clock.monotonic() - self._read_at < KEPT_SECONDS:
-            return self._made
-        return self._look()
+        made = self._made
+        return made if made is not None and not self._is_due() else self._look()
 
     @property
     def made(self) -> T | None:
         """The thing as it is, where it was wanted before."""
         return self._made
+
+    def _is_due(self) -> bool:
+        """Whether it is for the caller to look at the secrets; all others go on with what there is meanwhile."""
+        now = self._clock.monotonic()
+        if now - self._read_at < KEPT_SECONDS:
+            return False
+        with self._lock:
+            is_due = now - self._read_at >= KEPT_SECONDS
+            self._read_at = now
+        return is_due
 
     def _look(self) -> T:
         secrets: list[str] = []
@@ -55,9 +64,11 @@ class Fresh(Generic[T]):
         except (TryLater, CredentialsError):
             if self._made is None:
                 raise
-            made, secrets = self._made, self._secrets
+            return self._made
+        except RowferryError:
+            self._made = None  # the secret was taken away, on purpose
+            raise
         with self._lock:
-            self._read_at = self._clock.monotonic()
             if self._made is None or secrets != self._secrets:
-                self._made, self._secrets = made, secrets
+                self._made, self._secrets, self._read_at = made, secrets, self._clock.monotonic()
             return self._made
