@@ -37,3 +37,11 @@ def test_a_comment_may_stand_last_in_a_statement(database: Database) -> None:
     """What we write behind it is no part of the comment."""
     model = Model(sql="SELECT * FROM people -- all of them", database="shop")
     assert len(list(read_rows(database, model, ["id"]))) == 63
+
+
+@pytest.mark.parametrize("model", [Model(table="people", database="shop"), Model(sql="SELECT * FROM people", database="shop")])
+def test_a_key_may_be_spelled_otherwise_than_its_column(database: Database, model: Model) -> None:
+    """The settings' names have no case, also where it takes several pages and a cursor."""
+    found = list(read_rows(database, model, ["ID", "Part"], cursor="PART", above=1, upto=1))
+    assert len(found) == 21
+    assert len(list(read_rows(database, model, ["ID"]))) == 63

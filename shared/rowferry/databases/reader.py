@@ -27,12 +27,13 @@ def read_rows(
         return
     source = _source(database, model)
     statement: Select[Any] = select(literal_column("*")).select_from(source)
+    names = column_names(database, model) if cursor or key else []
     if cursor is not None:
-        statement = statement.where(_within(cursor, above, upto))
+        statement = statement.where(_within(_spelled(cursor, names), above, upto))
     if not key:
         yield from _stream(database, statement, {})
         return
-    yield from _pages(database, statement, [column(name) for name in key])
+    yield from _pages(database, statement, [column(_spelled(name, names)) for name in key])
 
 
 def column_names(database: Database, model: Model) -> list[str]:
@@ -41,6 +42,11 @@ def column_names(database: Database, model: Model) -> list[str]:
         return []
     with database.connection() as connection:
         return list(connection.execute(select(literal_column("*")).select_from(_source(database, model)).limit(0)).keys())
+
+
+def _spelled(name: str, names: Sequence[str]) -> str:
+    """The column's name as the database spells it: in the settings, as in BigQuery, names have no case."""
+    return name if name in names else next((found for found in names if found.lower() == name.lower()), name)
 
 
 def _source(database: Database, model: Model) -> FromClause:
