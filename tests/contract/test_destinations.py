@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -376,6 +377,15 @@ def test_no_repr_shows_a_key(sender: TinySender, vendor: str, name: str) -> None
     request = sender.action.build([sender.action.to_payload(rows_of(vendor, name)[0], sender.settings)], sender.settings)
     shown = repr(sender.settings) + str(sender.settings) + repr(request) + sender.settings.model_dump_json()
     assert all(secret not in shown for secret in secrets_of(sender.settings))
+
+
+@each([case for case in CASES if case[1] in ("event", "notice")])
+def test_a_stand_in_without_a_log_shows_what_it_was_sent(sender: TinySender, twin: Twin, vendor: str, name: str) -> None:
+    """In a rehearsal nobody keeps every call, and a person wants to see the last of what came."""
+    twin.keep_log = False
+    row = rows_of(vendor, name)[0]
+    assert_all_delivered(sender.deliver([row]), twin)
+    assert str(row.get("name") or row.get("text") or row["email"]) in orjson.dumps(twin.state(), default=str).decode()
 
 
 @by_vendor

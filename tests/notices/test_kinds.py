@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from typer import Context
+from typer.main import get_command
 
+from rowferry.cli import cli
 from rowferry.delivery.runs import RunResult
 from rowferry.notices import kinds
 from rowferry.notices.kinds import Change
@@ -50,6 +54,27 @@ def test_rejected_rows_above_a_share(percent: float, state: str) -> None:
     change = kinds.rows_rejected(RUN, percent)
     assert change is not None
     assert change.state == state
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        kinds.run_ended(FAILED),
+        kinds.run_ended(replace(RUN, status="refused")),
+        kinds.rows_rejected(RUN, 0),
+        kinds.vendor_refused("braze", "bad key", 3),
+        kinds.feed_late("crm", NOW, None),
+        kinds.file_quarantined("crm", "crm/a b.csv", "line 4"),
+        kinds.pull_failed("charged", "no answer"),
+    ],
+)
+def test_the_command_in_a_notice_is_one(change: Change) -> None:
+    """With arguments that it takes: somebody is about to paste it."""
+    program, name, *arguments = shlex.split(change.notice.fix)
+    group = get_command(cli)
+    assert program == "rowferry"
+    command = group.get_command(Context(group), name)  # type: ignore[attr-defined]  # a group, for there are several
+    assert command.make_context(name, arguments).command is command
 
 
 def test_a_run_that_sent_nothing_says_nothing_of_rejected_rows() -> None:

@@ -54,7 +54,8 @@ def rows_rejected(run: RunResult, above_percent: float) -> Change | None:
         return Change(topic, OK, Notice(f"Sync {run.sync} has no more rejected rows than allowed", facts, is_good=True))
     codes = Counter(str(row["code"]) for row in run.rejections)
     reason = "Reasons: " + ", ".join(f"{code} ({count:,})" for code, count in codes.most_common(5))
-    notice = Notice(f"{run.rejected:,} rows of sync {run.sync} were rejected", facts, reason, f"rowferry status {run.sync}")
+    title = f"1 row of sync {run.sync} was rejected" if run.rejected == 1 else f"{run.rejected:,} rows of sync {run.sync} were rejected"
+    notice = Notice(title, facts, reason, f"rowferry rejects {run.sync}")
     return Change(topic, "rejected", notice)
 
 

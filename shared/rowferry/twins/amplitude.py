@@ -78,9 +78,9 @@ class AmplitudeTwin(Twin):
         }
 
     def state(self) -> dict[str, Any]:
-        """Counts, and the first users."""
+        """Counts, the first users, the last events."""
         counts = {"events": len(self.events), "users": len(self.users), "groups": len(self.groups)}
-        shown = {"first_users": dict(list(self.users.items())[:20]), "cohorts": self.cohorts.sizes()}
+        shown = {"first_users": dict(list(self.users.items())[:20]), "last_events": self.events[-20:], "cohorts": self.cohorts.sizes()}
         return super().state() | counts | shown
 
     def answer(self, call: Call) -> Response:

@@ -85,10 +85,11 @@ class BrazeTwin(Twin):
         }
 
     def state(self) -> dict[str, Any]:
-        """Counts, and the first profiles."""
+        """Counts, the first profiles, the last events."""
         counts = {"profiles": len(self.profiles), "events": len(self.events), "purchases": len(self.purchases)}
-        shown = dict(list(self.profiles.items())[:20])
-        return super().state() | counts | {"objects": self.objects, "data_points": self.data_points, "first_profiles": shown}
+        billed = {"objects": self.objects, "data_points": self.data_points}
+        shown = {"first_profiles": dict(list(self.profiles.items())[:20]), "last_events": self.events[-20:]}
+        return super().state() | counts | billed | shown
 
     def answer(self, call: Call) -> Response:
         """Checks in the order in which a gateway makes them, then the endpoint's own."""

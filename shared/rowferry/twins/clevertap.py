@@ -56,7 +56,7 @@ class _Unprocessed(Exception):
 class CleverTapTwin(Twin):
     """A CleverTap project. `account_id` and `passcode` are checked where they are set.
 
-    `profiles` holds each person's properties by identifier, `events` what was stored in order (unless `keep_log` is off),
+    `profiles` holds each person's properties by identifier, `events` what was stored in order (the last 50 when `keep_log` is off),
     `consent` the last status of each address, `reads` what exports and reports give out. `discarded` are event names
     somebody threw away in the dashboard (528). `most_open` is the highest number of requests seen open at once.
     """
@@ -67,6 +67,7 @@ class CleverTapTwin(Twin):
     discarded: set[str] = field(default_factory=set)
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
+    event_count: int = 0
     consent: dict[str, str] = field(default_factory=dict)
     most_open: int = 0
     reads: Reads = field(default_factory=Reads)
@@ -91,7 +92,7 @@ class CleverTapTwin(Twin):
 
     def state(self) -> dict[str, Any]:
         """Counts, the last events, and the profiles seen first."""
-        shown = {"profiles": len(self.profiles), "events": len(self.events), "consent": self.consent}
+        shown = {"profiles": len(self.profiles), "events": self.event_count, "consent": self.consent}
         return super().state() | shown | {"last_events": self.events[-50:], "first_profiles": dict(islice(self.profiles.items(), 50))}
 
     def answer(self, call: Call) -> Response:
@@ -166,8 +167,10 @@ class CleverTapTwin(Twin):
         for value in data.values():
             self._note(value is not items and _is_spoiled(value), "a value in an event")
         self._note(items is not None and not _are_items(items), "the items of a purchase")
-        if self.keep_log:
-            self.events.append(record)
+        self.event_count += 1
+        self.events.append(record)
+        if not self.keep_log:
+            del self.events[:-50]
 
     def _take_profile(self, who: str, record: dict[str, Any], dry: bool) -> None:
         data = record.get("profileData")

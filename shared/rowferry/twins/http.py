@@ -15,6 +15,7 @@ nothing of: it takes what can be read and gives `reply`, so that descriptions of
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,13 +41,14 @@ class HttpTwin(Twin):
 
     key: str | None = None
     stored: dict[str, list[Any]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
     unique_events: set[str] = field(default_factory=set)
     unknown_devices: set[str] = field(default_factory=set)
     reply: Response = field(default_factory=lambda: Response(200, b'{"ok":true,"status":"ok","success":true,"errors":[]}', _JSON))
 
     def state(self) -> dict[str, Any]:
         """How much each API took, and the last of it."""
-        return super().state() | {name: {"rows": len(rows), "last": rows[-20:]} for name, rows in self.stored.items()}
+        return super().state() | {name: {"rows": self.counts[name], "last": rows[-20:]} for name, rows in self.stored.items()}
 
     def answer(self, call: Call) -> Response:
         """The answer of the API that the path belongs to."""
@@ -81,8 +83,11 @@ class HttpTwin(Twin):
         return scheme == "Bearer" and self._has_key(token)
 
     def _keep(self, name: str, *rows: Any) -> None:
-        if self.keep_log:
-            self.stored.setdefault(name, []).extend(rows)
+        kept = self.stored.setdefault(name, [])
+        kept.extend(rows)
+        self.counts[name] += len(rows)
+        if not self.keep_log:
+            del kept[:-20]
 
     # ── AppsFlyer ──
 

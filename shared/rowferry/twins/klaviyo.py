@@ -9,6 +9,7 @@ too, and notes in `violations`. Sources: see `destinations/klaviyo.py`.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -74,6 +75,7 @@ class KlaviyoTwin(Twin):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._last_events: deque[dict[str, Any]] = deque(maxlen=20)
         self._windows, self._jobs = Windows(self.clock), Jobs(self.clock, self.people)
         self._routes: dict[str, Callable[[Any], Response]] = {
             "POST /api/events": self._take_event,
@@ -104,7 +106,7 @@ class KlaviyoTwin(Twin):
             "jobs": {name: job.status for name, job in self.jobs.items()},
         }
         shown |= {"lists": {name: len(members) for name, members in self.lists.items()}, "deleted": len(self.deleted)}
-        first, last = dict(islice(self.profiles.items(), 20)), list(self.events.values())[-20:]
+        first, last = dict(islice(self.profiles.items(), 20)), list(self._last_events)
         return super().state() | shown | {"first_profiles": first, "last_events": last}
 
     def answer(self, call: Call) -> Response:
@@ -220,7 +222,10 @@ class KlaviyoTwin(Twin):
             return
         with suppress(Conflict):  # the event goes to the stronger profile, and nobody is merged
             self.people.upsert(who, clears=False)
-        self.events.setdefault(_event_key(attributes, who), {**attributes, "profile": who} if self.keep_log else {})
+        key, event = _event_key(attributes, who), {**attributes, "profile": who}
+        if key not in self.events:
+            self.events[key] = event if self.keep_log else {}
+            self._last_events.append(event)
 
     # ── Profiles ────────────────────────────────────────────────────────────────────────────
 
