@@ -201,7 +201,9 @@ def check(
     config: Config = None,
     as_json: AsJson = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the settings file for editors.")] = False,
-    live: Annotated[bool, typer.Option("--live", help="Also ask each destination whether it takes our key.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Also ask each destination whether it takes our key, and the warehouse to read each alert.")
+    ] = False,
 ) -> None:
     """Check the settings: every problem at once, with its place and what to write instead."""
     from rowferry.console import checking

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rowferry.alerts.check import Alerts, Look
+from rowferry.alerts.check import Alerts, Look, try_out
 from rowferry.alerts.history import History
 from rowferry.clock import ManualClock
 from rowferry.delivery.outbox import Outbox
@@ -21,6 +21,7 @@ from rowferry.settings.alert import Alert
 from rowferry.stores.folder import FolderStore
 from rowferry.stores.port import Store
 from rowferry.warehouse.duckdb import DuckDbWarehouse
+from rowferry.warehouse.port import WarehouseError
 from support.killing import DownStore, Killed, MortalStore
 from support.relayed import relayed
 
@@ -207,6 +208,28 @@ def test_an_alert_that_can_not_see_says_so_once(shop: Shop, alert: dict[str, Any
         "Alert orders_dropped can't see: its statement does not work*",
         "Alert orders_dropped sees again*",
     ]
+
+
+@pytest.mark.parametrize(
+    ("alert", "reason"),
+    [
+        ({}, None),
+        ({"fire_when": "orders_change_percent < -50", "recover_when": "orders_before > 5 and shop == 'x'", "compare": "previous"}, None),
+        ({"sql": "SELECT nothing FROM shop.orders"}, "nothing"),
+        ({"sql": "SELECT * FROM shop.nosuch"}, "nosuch"),
+        ({"fire_when": "sales < 100"}, "looks at sales, and its sql gives orders, shop"),
+        ({"recover_when": "sales > 100"}, "looks at sales"),
+    ],
+)
+def test_an_alert_is_tried_out(shop: Shop, alert: dict[str, Any], reason: str | None) -> None:
+    """What would make it blind is found before its timer rings, as far as the statement's columns tell."""
+    shop.sells(500, shop="x")
+    found = Alert.model_validate({"sql": "SELECT * FROM shop.orders", "fire_when": "orders < 1", "every": "1h", "notify": "ops", **alert})
+    if reason is None:
+        try_out(found, shop.warehouse)
+    else:
+        with pytest.raises((WarehouseError, ValueError), match=reason):
+            try_out(found, shop.warehouse)
 
 
 def test_blind_while_firing_it_stays_firing(shop: Shop) -> None:

@@ -85,11 +85,21 @@ class Alerts:
         return OK if is_over and not fires else FIRING
 
     def _blind(self, name: str, alert: Alert, reason: str) -> Look:
-        notice = Notice(f"Alert {name} can't see: its statement does not work", {}, reason, "rowferry check")
+        notice = Notice(f"Alert {name} can't see: its statement does not work", {}, reason, "rowferry check --live")
         return Look("blind", self._notices.tell(f"alert/{name}/sight", _BLIND, notice, alert.notify), reason)
 
     def _sees(self, name: str, alert: Alert) -> None:
         self._notices.tell(f"alert/{name}/sight", OK, Notice(f"Alert {name} sees again", is_good=True), alert.notify)
+
+
+def try_out(alert: Alert, warehouse: Warehouse) -> None:
+    """Hold an alert against the warehouse without running its statement. Raises `WarehouseError` where that does not work,
+    `ValueError` for a condition over what it does not give, `TryLater` and `CredentialsError` as the warehouse."""
+    columns = warehouse.describe(alert.sql)
+    known = {f"{column}{more}" for column in columns for more in ("", _BEFORE, _CHANGE)}
+    for condition in (alert.fire_when, alert.recover_when or alert.fire_when):
+        if strange := sorted(read_condition(condition).names - known):
+            raise ValueError(f"the condition `{condition}` looks at {strange[0]}, and its sql gives {', '.join(columns)}")
 
 
 def _notice(name: str, alert: Alert, row: Mapping[str, Any], known: Mapping[str, Any], trend: str, state: str) -> Notice:

@@ -49,6 +49,7 @@ def check(config: Path | None, terminal: Terminal, *, live: bool = False, files:
 
 
 def _refusals(settings: object) -> Iterator[Problem]:
+    from rowferry.alerts.check import try_out
     from rowferry.app import App
     from rowferry.http import NoAnswer
     from rowferry.settings.model import Settings
@@ -65,6 +66,11 @@ def _refusals(settings: object) -> Iterator[Problem]:
             reason = account.destination.read_probe(response)
             if reason is not None:
                 yield Problem(f"destinations.{name}", reason, "check the key, its permissions and the region or base_url")
+        for name, alert in settings.alerts.items():
+            try:
+                try_out(alert, app.warehouse)
+            except (RowferryError, ValueError) as error:
+                yield Problem(f"alerts.{name}", str(error), "its statement was not run, only read by the warehouse")
         try:
             _ = app.relay
         except SettingsError as error:
