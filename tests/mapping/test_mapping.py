@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -39,3 +40,9 @@ def test_a_value_that_no_transform_can_hold_rejects_its_row(step: str, value: st
         mapped({"a": "x"}, {"x": value}, step)
     except RowRejected as rejected:
         assert not value or value not in rejected.reason
+
+
+@pytest.mark.parametrize(("step", "text"), [("string", "AP9h"), ("trim", "AP9h"), ("sha256", hashlib.sha256(b"\x00\xffa").hexdigest())])
+def test_bytes_are_a_text_as_in_json(step: str, text: str) -> None:
+    """Base64, never what Python shows of them; hashed, they are hashed themselves."""
+    assert mapped({"a": "x"}, {"x": b"\x00\xffa"}, step) == text

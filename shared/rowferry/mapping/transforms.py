@@ -7,6 +7,7 @@ one value; NULL passes through all of them but `default`. One that can't do its 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -61,13 +62,15 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, datetime):
         return _iso_time(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()  # as in BigQuery's JSON
     if isinstance(value, (list, dict)):
         return orjson.dumps(value, default=str).decode()
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def _sha256(value: Any) -> str:
-    return hashlib.sha256(_text(value).encode()).hexdigest()
+    return hashlib.sha256(value if isinstance(value, bytes) else _text(value).encode()).hexdigest()
 
 
 def _sha256_email(value: Any) -> str:
