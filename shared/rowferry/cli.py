@@ -150,7 +150,7 @@ def pull(
 
 @cli.command()
 def replay(
-    name: Annotated[str, typer.Argument(metavar="SYNC", help="Whose dead letters.")],
+    name: Annotated[str, typer.Argument(metavar="SYNC", help="Whose dead letters: a sync's, or webhook.NAME.")],
     config: Config = None,
     as_json: AsJson = False,
     run: Annotated[str | None, typer.Option(metavar="RUN", help="Only those of this run.")] = None,
@@ -183,7 +183,7 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
 
 @cli.command()
 def rejects(
-    name: Annotated[str, typer.Argument(metavar="SYNC", help="Whose dead letters.")],
+    name: Annotated[str, typer.Argument(metavar="SYNC", help="Whose dead letters: a sync's, or webhook.NAME.")],
     config: Config = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the CSV here instead of to stdout.")] = None,
     unmasked: Annotated[bool, typer.Option("--unmasked", help="Show keys as they are; they may be personal data.")] = False,

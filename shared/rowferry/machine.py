@@ -302,11 +302,13 @@ class Machine:
             self.app.release()
 
     def rejects(self, name: str, *, unmasked: bool = False) -> Iterator[dict[str, Any]]:
-        """A sync's open dead letters; keys are masked unless asked for. Raises `UsageError` when there is no such sync."""
+        """The open dead letters of a sync, or of what was relayed (`webhook.NAME`, `notice`); keys are masked unless asked
+        for. Raises `UsageError` when there is no such name."""
         from rowferry.syncs.status import rejects
 
-        if name not in self.app.settings.syncs:
-            raise UsageError(unknown("sync", name, self.app.settings.syncs))
+        names = {**self.app.settings.syncs, **{f"webhook.{hook}": None for hook in self.app.settings.webhooks}}
+        if name not in names and name != "notice":
+            raise UsageError(unknown("sync", name, names))
         for row in rejects(self.app.warehouse, name):
             yield row if unmasked else {**row, "row_key": masked(row["row_key"])}
 

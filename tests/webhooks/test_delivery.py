@@ -186,7 +186,9 @@ def test_rows_that_are_rejected_are_told_once_a_week(home: Home) -> None:
     assert home.texts[0].startswith(
         ":rotating_light: *braze rejects what webhook shop sends*\nrejected 1 · of 1 · reason missing_identifier\n"
     )
-    assert home.texts[0].endswith("`rowferry status`")
+    assert home.texts[0].endswith("`rowferry rejects webhook.shop`")
+    with home.app() as app:
+        assert {row["code"] for row in Machine(app).rejects("webhook.shop")} == {"missing_identifier"}
 
 
 VALUES = st.dictionaries(

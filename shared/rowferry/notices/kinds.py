@@ -65,7 +65,9 @@ def relayed_rejected(source: str, destination: str, receipts: Receipts, at: date
     who = source.replace(".", " ")
     for code, count in Counter(row.code for row in receipts.rejected).most_common():
         facts = {"rejected": count, "of": receipts.rows, "reason": code}
-        notice = Notice(f"{destination} rejects what {who} sends", facts, "It is told once a week while it goes on.", "rowferry status")
+        notice = Notice(
+            f"{destination} rejects what {who} sends", facts, "It is told once a week while it goes on.", f"rowferry rejects {source}"
+        )
         yield Change(f"{source}/{destination}/rejected/{code}", f"{at:%G-W%V}", notice)
 
 
