@@ -33,7 +33,7 @@ from support.chunks import plan_of, put_chunk
 # How the platform treats its events: each once; each twice; in another order; the first about each object never.
 Mode = Literal["once", "twice", "shuffled", "lost"]
 API_KEY = "braze-key-of-the-shop"  # and what the senders of its webhooks sign with
-BURSTS_PER_SECOND = 40
+BURSTS_PER_SECOND = 6
 Row = tuple[str, str | None, str]
 
 
