@@ -58,9 +58,12 @@ def test_both_days_are_whole_whatever_the_cursor_is(shop: Shop, twin: BrazeTwin,
 
 
 def test_a_cursor_that_tells_no_day_is_said_to(shop: Shop) -> None:
-    """A number can't be held against days; the sync itself goes on as before."""
+    """A number can't be held against days, nor can a lag be taken off it; the sync itself goes on as before."""
     shop.execute("CREATE TABLE crm.sales AS SELECT 's' || i AS id, i AS added_at FROM range(3) t(i)")
     shop.settings["syncs"]["customers"] = {**SALE, "model": {"table": "crm.sales"}}
+    shop.save()
+    assert "is INT64 and tells no time" in sync(shop).reason
+    del shop.settings["syncs"]["customers"]["lag"]
     shop.save()
     assert sync(shop).delivered == 3
     found = backfill(shop, "2025-01-02", "2025-01-03")

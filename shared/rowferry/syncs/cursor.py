@@ -17,10 +17,15 @@ def reached(warehouse: Warehouse, sent_table: str) -> str | None:
 
 
 def less_lag(cursor: str, outline: Outline) -> str:
-    """The cursor less the lag, as text."""
-    if not outline.lag_seconds or outline.cursor_type not in ("TIMESTAMP", "DATETIME", "DATE"):
+    """The cursor less the lag, as text. A text that is no ISO 8601 time stays as it is, and so does a number."""
+    if not outline.lag_seconds or outline.cursor_type not in ("TIMESTAMP", "DATETIME", "DATE", "STRING"):
         return cursor
-    moment = datetime.fromisoformat(cursor) - timedelta(seconds=outline.lag_seconds)
+    try:
+        moment = datetime.fromisoformat(cursor) - timedelta(seconds=outline.lag_seconds)
+    except ValueError:
+        return cursor
+    if outline.cursor_type == "STRING":  # texts are compared as such: the same form, and what a fraction or a zone may follow
+        return moment.replace(tzinfo=None).isoformat(cursor[10:11] or " ", "seconds")[: len(cursor)]
     return moment.date().isoformat() if outline.cursor_type == "DATE" else moment.isoformat(sep=" ")  # BigQuery takes no time for a day
 
 

@@ -180,6 +180,10 @@ class Resolver:
         if self.sync.cursor is None:
             return None, "", None
         kind = next(kind for name, kind in shape.columns if name.lower() == self.sync.cursor.lower())
+        if self.sync.lag and kind in _NUMBERS:
+            raise SourceError(
+                f"syncs.{self.name}: its cursor {self.sync.cursor} is {kind} and tells no time, so a lag can't be taken off it"
+            )
         top = _largest(kind, at)
         if window is not None:
             return *self._days(window, kind), kind
@@ -207,6 +211,7 @@ class Resolver:
         return max(100, min(CHUNK_ROWS, rows))
 
 
+_NUMBERS = ("INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC")
 _NO_GUARDS: dict[str, Any] = {
     "max_changed_percent": None,
     "max_removed": None,
@@ -223,6 +228,6 @@ def _largest(kind: str, at: datetime) -> str:
         return at.replace(tzinfo=None).isoformat(sep=" ")
     if kind == "TIMESTAMP":
         return at.isoformat(sep=" ")
-    if kind in ("INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"):
+    if kind in _NUMBERS:
         return str(2**63 - 1)
     return "\U0010ffff"  # text: above every other
