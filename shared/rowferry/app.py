@@ -210,13 +210,16 @@ class App(Parts):
         return self.load_export(key)
 
     def load_missed(self, older_than: timedelta = timedelta()) -> list[LoadResult]:
-        """Load every object that the ledger does not know and that has been there so long."""
-        from rowferry.loads.sweep import Missed, missed
+        """Load every object that the ledger does not know and that has been there so long. One in a feed's folder that
+        no feed takes, or that two would, is `failed` with no feed."""
+        from rowferry.loads.result import LoadResult
+        from rowferry.loads.sweep import Missed, Stray, missed
 
         now = self.clock.now()
         found = list(missed(self.exports, self.loader.ledger, self.feeds, now - older_than, now))
         keys = [file.key for file in found if isinstance(file, Missed)]
-        return [self._after_load(result) for result in self.loader.load_many(keys)]
+        strays = [LoadResult(file.key, None, "failed", reason=file.problem, code="no_feed") for file in found if isinstance(file, Stray)]
+        return [*strays, *(self._after_load(result) for result in self.loader.load_many(keys))]
 
     def wanted_syncs(self) -> list[str]:
         """Syncs with `after` for which files have been loaded since their latest run began."""
@@ -323,7 +326,7 @@ class App(Parts):
         found = {"runs": 0, "chunks": 0, "files": 0, "relays": self.sweeper.forget_relays()}
         repeats.forget(self.state, self.clock.now())
         if self.feeds and self.settings.exports is not None:
-            found["files"] = len(self.load_missed(LEFT_ALONE))
+            found["files"] = sum(1 for result in self.load_missed(LEFT_ALONE) if result.feed is not None)
         self.tell_late_feeds()
         found["notices"] = self.notices.finish()
         unplanned = []

@@ -326,7 +326,7 @@ class Machine:
             found = self.app.load_missed()
         finally:
             self.app.release()
-        if all(result.status != "failed" for result in found):
+        if all(result.status != "failed" or result.feed is None for result in found):  # what no feed takes waits for a person
             self._listing = listing
         return found
 

@@ -1,4 +1,4 @@
-"""The recipe `one_machine.yaml`, whole: a file, a shop's database, a queue, a pull and alerts, against stand-ins."""
+"""The recipe `one_machine.yaml`, whole: files, a shop's database, a queue, a pull and alerts, against stand-ins."""
 
 from __future__ import annotations
 
@@ -80,3 +80,12 @@ def test_the_whole_of_it_works(machine: Machine, twins: dict[str, KlaviyoTwin | 
     machine.deliver_relayed()
     assert "few_orders" in str(slack.messages)
     assert [klaviyo.violations, clevertap.violations, slack.violations] == [[], [], []]
+
+
+def test_a_file_that_no_feed_takes_is_told_and_not_asked_for_each_second(machine: Machine, tmp_path: Path) -> None:
+    """It lies in a feed's folder under a name that is not the feed's: a person has to see that; the others are loaded."""
+    (tmp_path / "exports" / "shop" / "my orders.csv").write_text(ORDERS)
+    stray, loaded = machine.load_new()
+    assert (stray.file, stray.feed, stray.status, loaded.status) == ("shop/my orders.csv", None, "failed", "loaded")
+    assert "fits no feed's path or naming" in str(stray.reason)
+    assert machine.load_new() == []

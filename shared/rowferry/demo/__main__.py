@@ -31,7 +31,7 @@ ENVIRONMENT = {"ROWFERRY_SECRET_BRAZE_KEY": "a-made-up-key", "ROWFERRY_SECRET_SL
 _MARK = ".rowferry-sandbox"
 
 _SETTINGS = """\
-# Made by `make run`. Change it and try again: rowferry check --config {config}
+# Made by `make run`. Change it and try it out: rowferry serve --sandbox --config {config}
 rowferry: 1
 warehouse: {{engine: duckdb, path: warehouse.duckdb}}
 state: state
@@ -145,7 +145,7 @@ def _sync(machine: Machine) -> RunResult:
 def _go_on(machine: Machine, folder: Path, braze: BrazeTwin) -> None:
     from rowferry.console.serving import serve
 
-    sys.stdout.write(f"\nServing. Drop a file into {folder / 'exports' / 'crm'} and see it go; Ctrl-C ends it.\n")
+    sys.stdout.write(f"\nServing. Drop a file customers-20260131.csv.gz into {folder / 'exports' / 'crm'} and see it go; Ctrl-C ends it.\n")
     sys.stdout.write(f"What Braze's stand-in was sent: {braze.url}/_twin/state\n")
     try:
         serve(machine, 8080)
