@@ -128,7 +128,6 @@ CASES: list[tuple[str, Any, str, str]] = [
     (f"{C}.lag", "5 min", f"{C}.lag", "30s, 15m, 1h or 1d"),
     (f"{C}.audience", "vip", f"{C}.audience", "has no meaning with send: changed"),
     (f"{C}.mark", "sent_at", f"{C}.mark", "has no meaning with send: changed"),
-    (f"{C}.lease", "5m", f"{C}.lease", "has no meaning with send: changed"),
     (f"{C}.on_remove", "drop", f"{C}.on_remove", "ignore, unset, delete"),
     (f"{C}.nulls", "unsett", f"{C}.nulls", "did you mean unset?"),
     (f"{C}.every", "15", f"{C}.every", "30s, 15m, 1h or 1d"),

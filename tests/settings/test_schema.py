@@ -72,4 +72,4 @@ def test_each_vendors_keys_are_there() -> None:
 
 def test_defaults_are_as_written_in_the_file() -> None:
     """A duration's default shows as a person would write it."""
-    assert json_schema()["$defs"]["Sync"]["properties"]["lease"]["default"] == "10m"
+    assert json_schema()["$defs"]["Database"]["properties"]["timeout"]["default"] == "1m"

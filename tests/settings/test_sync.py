@@ -39,7 +39,7 @@ def test_default_action(send: dict[str, Any], action: str) -> None:
 def test_defaults() -> None:
     """What a short sync means: NULLs and rows that leave change nothing at the vendor, an emptied model is refused."""
     found = _sync(send="changed")
-    assert (found.nulls, found.on_remove, found.rest, found.lag, found.lease, found.after) == ("ignore", "ignore", None, 0.0, 600.0, ())
+    assert (found.nulls, found.on_remove, found.rest, found.lag, found.after) == ("ignore", "ignore", None, 0.0, ())
     assert found.guards == Guards(max_changed_percent=None, max_removed=None, empty_source=True, min_rows=None, duplicate_keys="refuse")
 
 

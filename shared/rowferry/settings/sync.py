@@ -176,7 +176,6 @@ _ONLY_WITH: dict[str, tuple[str, ...]] = {
     "lag": ("new",),
     "audience": ("audience",),
     "mark": ("queue",),
-    "lease": ("queue",),
     "on_remove": ("changed",),
 }
 _DEFAULT_ACTIONS = {"changed": "profile", "all": "profile", "audience": "profile", "new": "event"}
@@ -196,7 +195,6 @@ class Sync(Frozen):
     lag: Delay = Field(0.0, description="send: new: how late a row may still appear below the largest cursor.")
     audience: str | None = Field(None, min_length=1, description="send: audience: the attribute, list or cohort at the vendor.")
     mark: str | None = Field(None, min_length=1, description="send: queue: the column set once a row has its outcome; NULL waits.")
-    lease: Seconds = Field(600.0, description="send: queue: how long rows taken by one worker are left alone by others.")
     on_remove: Literal["ignore", "unset", "delete"] = Field("ignore", description="What happens at the vendor when a row leaves the model.")
     nulls: Literal["ignore", "unset"] = Field("ignore", description="A NULL leaves the vendor's value alone, or unsets it.")
     every: Seconds | None = Field(None, description="How often, e.g. 15m; or `cron`.")
