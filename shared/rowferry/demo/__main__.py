@@ -44,7 +44,7 @@ destinations:
 feeds:
   clevertap_events: {{preset: clevertap_events, path: clevertap/, table: "raw.clevertap_{{event}}"}}
   crm:
-    path: "crm/customers-{{day:%Y%m%d}}*.csv.gz"
+    path: "crm/customers-{{day:%Y%m%d}}*.csv*"   # zipped or not
     table: crm.customers
     columns: {{customer_id: STRING, email: STRING, first_name: STRING, country: STRING, tier: STRING, ltv: NUMERIC, updated_at: TIMESTAMP}}
     write: merge
@@ -145,7 +145,7 @@ def _sync(machine: Machine) -> RunResult:
 def _go_on(machine: Machine, folder: Path, braze: BrazeTwin) -> None:
     from rowferry.console.serving import serve
 
-    sys.stdout.write(f"\nServing. Drop a file customers-20260131.csv.gz into {folder / 'exports' / 'crm'} and see it go; Ctrl-C ends it.\n")
+    sys.stdout.write(f"\nServing. Drop a file customers-20260131.csv into {folder / 'exports' / 'crm'} and see it go; Ctrl-C ends it.\n")
     sys.stdout.write(f"What Braze's stand-in was sent: {braze.url}/_twin/state\n")
     try:
         serve(machine, 8080)
