@@ -88,7 +88,12 @@ class Machine:
         """What `sync` would do now; nothing is sent. Raises `SourceError`."""
         resolver, at = self._resolver(name), self.app.clock.now()
         outline = resolver.outline(f"plan-{at:%Y%m%dT%H%M%S%f}", at)
-        return preview(self.app.warehouse, resolver.destination, resolver.settings, outline, at)
+        found = preview(self.app.warehouse, resolver.destination, resolver.settings, outline, at)
+        notes = [
+            f"run {run.run} is open: rowferry sync {name} brings that to its end first, as it was planned"
+            for run in self.app.sweeper.open_runs([name])
+        ]
+        return replace(found, notes=(*notes, *found.notes))
 
     def replay(self, name: str, *, run: str | None = None, code: str | None = None) -> RunResult:
         """Send the sync's open dead letters once more: all, or those of one run or with one code."""
@@ -128,22 +133,22 @@ class Machine:
         manifest = run.manifest()
         if manifest is None:
             return self.app.after_run(run.result())
-        reason, waits = "", False
+        reason, held = "", ""
         for key in self._chunks(run):
             found = self.app.deliver_chunk(key, progress=self.progress)
-            waits |= found.status == "held"
+            held = found.reason if found.status == "held" else held
             if found.status in ("open", "refused"):
                 reason = found.reason
                 break
         result = self.app.after_run(self.app.finisher.finish(run))
-        if result.status == "open" and not (reason or waits):
+        if result.status == "open" and not (reason or held):
             reason = (
                 f"chunks of this run are in the outbox no more, by their age or by somebody's hand; "
                 f"nothing can resume it, so give it up: rowferry sync {run.sync} --drop {run.run}"
             )
         self.deliver_relayed()
         self.app.release()
-        return replace(result, reason=result.reason or reason)
+        return replace(result, reason=result.reason or reason or held)
 
     def _chunks(self, run: Run) -> list[str]:
         plan = (run.read("outline") or {})["plan"]

@@ -193,6 +193,7 @@ def test_what_is_under_way_is_not_dropped(shop: Shop, twin: BrazeTwin) -> None:
         held = claim.take(app.state, f"customers/{stuck.run}/00001", Owner.anonymous(), app.clock)
         with pytest.raises(claim.Held):
             Machine(app).drop("customers", stuck.run)
+        assert "somebody else" in Machine(app).sync("customers").reason
         held.give_back()
         assert Machine(app).drop("customers", stuck.run).status == "closed"
 

@@ -15,7 +15,9 @@ from rowferry.machine import Machine
 from rowferry.settings.file import read_settings
 from rowferry.syncs.preview import Preview, masked
 from rowferry.twins.braze import BrazeTwin
+from rowferry.twins.server import Fault
 from rowferry.warehouse.duckdb import DuckDbWarehouse
+from rowferry.wire import Response
 from support.shop import ENVIRONMENT, Shop
 
 
@@ -108,3 +110,13 @@ def test_a_plan_says_why_rows_would_be_rejected(shop: Shop) -> None:
 def test_no_sample_shows_a_value(value: object, shown: object) -> None:
     """Not even one of a single letter."""
     assert masked(value) == shown
+
+
+def test_a_plan_says_of_an_open_run_that_it_comes_first(shop: Shop, twin: BrazeTwin) -> None:
+    """What `sync` does next is to end the run that is open; the plan is of the one after it."""
+    shop.fill(3)
+    twin.faults.append(Fault(response=Response(401, b'{"message":"Invalid API key"}')))
+    stuck = shop.sync(code=1)
+    assert [stuck["run"] in note for note in plan(shop).notes] == [True]
+    shop.sync()
+    assert plan(shop).notes == ()
