@@ -10,6 +10,7 @@ import pytest
 
 from rowferry import webhooks
 from rowferry.errors import SignatureError
+from rowferry.settings.webhook import SCHEMES_WITH_TOPIC
 from rowferry.settings.webhook import Scheme as SchemeName
 from rowferry.webhooks.hook import Hook, hook_of
 from rowferry.webhooks.port import Call, Proof
@@ -33,6 +34,11 @@ def _verify(hook: Hook, got: Call, now: datetime = NOW) -> None:
 def test_settings_folder_and_senders_name_the_same_schemes() -> None:
     """A scheme that is a file can be set, and has a sender here that proves it."""
     assert set(webhooks.schemes()) == set(get_args(SchemeName)) == set(SENDERS)
+
+
+def test_settings_know_who_names_what_happened_in_a_header() -> None:
+    """A route's `topic` is taken where the scheme has one."""
+    assert {name for name in webhooks.schemes() if webhooks.find(name).topic_header} == set(SCHEMES_WITH_TOPIC)
 
 
 def test_an_unknown_scheme_is_a_key_error() -> None:

@@ -94,6 +94,21 @@ def test_an_id_without_end(store: FolderStore) -> None:
             assert max(len(row.key or "") for row in chunk.rows()) < 200
 
 
+@pytest.mark.parametrize(
+    ("scheme", "header", "verify"),
+    [("shopify", "x-shopify-topic", {}), ("github", "x-github-event", {}), ("token", "x-kind", {"topic_header": "X-Kind"})],
+)
+def test_what_happened_stands_in_a_header(store: FolderStore, scheme: str, header: str, verify: dict[str, Any]) -> None:
+    """Shopify and GitHub send the order, or the commit, and name the event beside it: a route is for some of these."""
+    paid: dict[str, Any] = {"topic": ["orders/paid", "orders/edited"], "send": SEND}
+    routes = [paid, {"topic": "orders/cancelled", "notify": NOTIFY}, {"notify": NOTIFY}]
+    relay = _relay(store, routes, scheme, verify=verify)
+    for number, topic in enumerate(("orders/paid", "orders/cancelled", "orders/PAID", "")):
+        names = {"x-shopify-event-id": str(number), "x-github-delivery": str(number), header: topic}
+        assert relay.answer(_call({**EVENT, "id": number}, scheme, **names)).status == 200
+    assert sorted((to, len(rows)) for to, _, rows in relayed(store)) == [("braze", 1), ("ops", 1), ("ops", 1), ("ops", 1), ("ops", 2)]
+
+
 def test_an_event_that_no_route_wants_is_200_and_leaves_nothing(store: FolderStore) -> None:
     """The sender stops sending it, and nothing piles up."""
     relay = _relay(store, [{"when": "type == 'renewed'", "send": SEND}])

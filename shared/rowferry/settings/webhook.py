@@ -10,8 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from rowferry.errors import Problem
 from rowferry.settings.base import Frozen, Seconds, Secret
+from rowferry.settings.names import Names
 
 Scheme = Literal["stripe", "standard", "shopify", "github", "klaviyo", "segment", "slack", "recurly", "hmac", "basic", "bearer", "token"]
+
+SCHEMES_WITH_TOPIC = ("github", "shopify")
 
 
 def _one_or_many(value: Any) -> Any:
@@ -67,6 +70,7 @@ class Verify(Frozen):
     timestamp_header: HeaderName | None = Field(None, description="hmac: the header with the time of sending.")
     tolerance: Seconds = Field(300.0, description="How far the sender's time may be from ours, both ways.")
     id_header: HeaderName | None = Field(None, description="The header that says which event it is, for repeats.")
+    topic_header: HeaderName | None = Field(None, description="The header that says what happened, for `topic` of routes.")
     id_path: str | None = Field(None, min_length=1, description="The same as a JMESPath into the body.")
 
     def conflicts(self) -> Iterator[Problem]:
@@ -75,7 +79,7 @@ class Verify(Frozen):
         for key in sorted(needs):
             if not getattr(self, key):
                 yield Problem(key, "is missing", f"scheme: {self.scheme} needs {' and '.join(sorted(needs))}")
-        for key in sorted(self.model_fields_set - needs - takes - {"scheme", "id_header", "id_path"}):
+        for key in sorted(self.model_fields_set - needs - takes - {"scheme", "id_header", "id_path", "topic_header"}):
             yield Problem(key, f"has no meaning with scheme: {self.scheme}", f"it takes {', '.join(sorted(needs | takes))}")
         if self.scheme == "token" and bool(self.header) == bool(self.parameter):
             found = "stands beside parameter" if self.header else "is missing"
@@ -130,6 +134,10 @@ class Route(Frozen):
     send: RouteSend | None = Field(None, description="Rows for a destination.")
     notify: RouteNotify | None = Field(None, description="A notice for people.")
 
+    topic: Names = Field(
+        (), description="What happened, as the sender says in a header (Shopify, GitHub, `topic_header`): only then is the route followed."
+    )
+
     def conflicts(self) -> Iterator[Problem]:
         """It leads somewhere."""
         if self.send is None and self.notify is None:
@@ -143,3 +151,10 @@ class Webhook(Frozen):
     routes: tuple[Route, ...] = Field(min_length=1, description="What happens with calls.")
     max_body_bytes: int = Field(1_000_000, gt=0, le=6_000_000, description="Larger calls are answered 413. Lambda itself ends at 6 MB.")
     per_second: float | None = Field(None, gt=0, description="Calls a second that are taken from this sender; more are answered 429.")
+
+    def conflicts(self) -> Iterator[Problem]:
+        """A topic stands somewhere."""
+        if self.verify.scheme not in SCHEMES_WITH_TOPIC and not self.verify.topic_header:
+            for index, route in enumerate(self.routes):
+                if route.topic:
+                    yield Problem(f"routes.{index}.topic", "stands in no header that is known", "name it: verify.topic_header")

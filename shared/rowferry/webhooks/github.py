@@ -2,6 +2,7 @@
 
 docs.github.com, "Validating webhook deliveries", read 2026-11-21. There is no time stamp, so only
 the memory of delivery ids guards against a replay. A redelivery bears the first one's id.
+What happened stands in `X-GitHub-Event` alone, which is not signed.
 """
 
 from __future__ import annotations
@@ -24,4 +25,4 @@ def event_id(call: Call, _body: Any) -> str | None:
     return call.headers.get("x-github-delivery")
 
 
-SCHEME = Scheme("github", verify, event_id=event_id)
+SCHEME = Scheme("github", verify, event_id=event_id, topic_header="x-github-event")

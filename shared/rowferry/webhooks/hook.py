@@ -33,6 +33,7 @@ class Hook:
     per_second: float | None = None
     id_header: str | None = None
     id_path: Expression | None = None
+    topic_header: str = ""
 
     def event_id(self, call: Call, body: Any) -> str | None:
         """The sender's name for what it sent: as the settings say, else as the scheme knows; None where there is none."""
@@ -50,9 +51,14 @@ class Hook:
             if route.notify is not None:
                 yield route.notify[0], "notice"
 
-    def rows(self, body: Any, received_at: datetime) -> list[Rows]:
-        """What a delivery leads to: all rows of all routes, by destination and action."""
-        return gathered([rows for route in self.routes for rows in route.rows(self.scheme, body, self.name, received_at)])
+    def rows(self, body: Any, received_at: datetime, topic: str = "") -> list[Rows]:
+        """What a delivery leads to: all rows of all routes that take its topic, by destination and action."""
+        routes = [route for route in self.routes if not route.topics or topic in route.topics]
+        return gathered([rows for route in routes for rows in route.rows(self.scheme, body, self.name, received_at)])
+
+    def topic(self, call: Call) -> str:
+        """What happened, where the sender says so in a header; else empty."""
+        return call.headers.get(self.topic_header, "")
 
 
 def hooks_of(webhooks: Mapping[str, Webhook]) -> dict[str, Hook]:
@@ -68,16 +74,17 @@ def hooks_of(webhooks: Mapping[str, Webhook]) -> dict[str, Hook]:
 def hook_of(name: str, webhook: Webhook) -> Hook:
     """One webhook made ready. Raises `ValueError` for an expression or template that is none, which the
     check of the settings has found before."""
-    verify = webhook.verify
+    verify, scheme = webhook.verify, find(webhook.verify.scheme)
     return Hook(
         name=name,
-        scheme=find(verify.scheme),
+        scheme=scheme,
         proof=_proof(verify),
         routes=tuple(_route(route) for route in webhook.routes),
         max_body_bytes=webhook.max_body_bytes,
         per_second=webhook.per_second,
         id_header=verify.id_header.lower() if verify.id_header else None,
         id_path=Expression(verify.id_path) if verify.id_path else None,
+        topic_header=verify.topic_header.lower() if verify.topic_header else scheme.topic_header,
     )
 
 
@@ -86,6 +93,7 @@ def _route(route: RouteSettings) -> Route:
         when=Expression(route.when) if route.when else None,
         send=Send.of(route.send) if route.send else None,
         notify=(route.notify.to, _message(route.notify)) if route.notify else None,
+        topics=route.topic,
     )
 
 

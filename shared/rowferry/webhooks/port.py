@@ -88,6 +88,7 @@ class Scheme:
     `events(body)`: a delivery may hold several events; a route sees them one by one.
     `reply(body)`: the answer that the sender's handshake wants instead of being relayed.
     `is_silent`: the sender shows our answer to a person, so it is to be empty.
+    `topic_header`: where the sender says what happened, when its body does not; lower case.
     `challenge`: what a 401 says in `WWW-Authenticate`, where the scheme is one of HTTP's own.
     """
 
@@ -97,4 +98,5 @@ class Scheme:
     events: Callable[[Any], Sequence[Any]] = _whole
     reply: Callable[[Any], bytes | None] = _no_reply
     is_silent: bool = False
+    topic_header: str = ""
     challenge: str | None = None

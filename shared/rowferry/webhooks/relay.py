@@ -122,7 +122,7 @@ class Relay:
         if (reply := hook.scheme.reply(body)) is not None:
             return Answer(200, reply, {"content-type": "text/plain"})
         now = self._clock.now()
-        wanted = hook.rows(body, now)
+        wanted = hook.rows(body, now, hook.topic(call))
         if not wanted:
             return _SILENT if hook.scheme.is_silent else _IGNORED
         event_id = _short(hook.event_id(call, body) or repeats.id_of(self._store, hook.name, call.body, now))

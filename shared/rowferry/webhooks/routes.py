@@ -74,6 +74,7 @@ class Route:
     when: Expression | None
     send: Send | None
     notify: tuple[str, Message] | None
+    topics: tuple[str, ...] = ()  # none: whatever happened
 
     def rows(self, scheme: Scheme, body: Any, hook: str, received_at: datetime) -> list[Rows]:
         """What a delivery's body leads to here; nothing where `when` holds for none of its events."""

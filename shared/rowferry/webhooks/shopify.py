@@ -1,8 +1,8 @@
 """Shopify: `X-Shopify-Hmac-SHA256`, base64, over the body with the app's client secret.
 
 shopify.dev, read 2026-11-21. There is no time stamp that is signed, so only the memory of event ids
-guards against a replay. After the app's secret was changed the old one may go on signing for a while:
-give both.
+guards against a replay. What happened stands in `X-Shopify-Topic` alone, which is not signed either. After
+the app's secret was changed the old one may go on signing for a while: give both.
 """
 
 from __future__ import annotations
@@ -28,4 +28,4 @@ def event_id(call: Call, _body: Any) -> str | None:
     return call.headers.get("x-shopify-webhook-id")
 
 
-SCHEME = Scheme("shopify", verify, event_id=event_id)
+SCHEME = Scheme("shopify", verify, event_id=event_id, topic_header="x-shopify-topic")
