@@ -121,8 +121,11 @@ class Machine:
 
     def _wait_for(self, name: str) -> None:
         """Until nobody holds the claim; who comes first after that is decided by taking it. Raises `TryLater`."""
-        until = self.app.clock.monotonic() + _LONGEST_WAIT_SECONDS
+        until, is_told = self.app.clock.monotonic() + _LONGEST_WAIT_SECONDS, False
         while claim.is_held(self.app.state, name, self.app.owner, self.app.clock):
+            if not is_told:
+                log.warning("%s is at work elsewhere; waiting until it has ended", name)
+            is_told = True
             if self.app.is_handing_back:
                 raise TryLater(f"{name} is at work elsewhere, and we are to stop")
             if self.app.clock.monotonic() > until:

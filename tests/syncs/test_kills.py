@@ -75,10 +75,10 @@ def test_killed_at_random(shop: Shop, twin: BrazeTwin) -> None:
 
 
 def test_two_at_once_send_no_row_twice(shop: Shop, twin: BrazeTwin) -> None:
-    """A second `sync` of the name waits for the first and then finds nothing to send."""
+    """A second `sync` of the name waits for the first, says so, and then finds nothing to send."""
     twin.latency_seconds = 0.05
-    first, second = shop.process(["sync", "customers"]), shop.process(["sync", "customers"])
-    for process in (first, second):
-        process.communicate(timeout=60)
-        assert process.returncode == 0
+    processes = [shop.process(["sync", "customers"]) for _ in range(2)]
+    said = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sum(b"sync/customers is at work elsewhere; waiting" in text for text in said) == 1
     assert sorted(item["external_id"] for item in shop.sent()) == sorted(f"u{i}" for i in range(ROWS))

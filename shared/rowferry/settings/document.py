@@ -111,7 +111,7 @@ class _Reader:
             inner = f"{path}.{key}" if path else key
             if key in found:
                 first = self._document.places[inner].line
-                hint = f"it stands in line {first} already; keep one of them — {self._place(key_node)}"
+                hint = f"in line {first} and in line {self._place(key_node).line}; keep one of them"
                 self._document.problems.append(Problem(inner, "stands here twice", hint))
                 continue
             self._document.places[inner] = self._place(key_node)
