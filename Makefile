@@ -8,7 +8,7 @@ EXTRAS ?= gcp,aws,sql
 HALVES = $(if $(filter aws,$(CLOUD)),aws federation,$(CLOUD))  # on AWS the warehouse is BigQuery still
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-aws check settings bench soak package plan deploy destroy redrive checkov lock clean
+.PHONY: help run install test test-aws check settings bench soak package plan deploy destroy redrive terraform checkov lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,13 +44,13 @@ test-aws: $(BIN)/.dev  ## Deploy all of AWS to an emulator, send files and webho
 package: $(BIN)/.local  ## Build the functions' zips for a cloud: make package CLOUD=gcp|aws
 	@$(BIN)/python infra/package.py --cloud $(CLOUD) --out build
 
-plan: package  ## Show what a deployment would change: make plan CLOUD=gcp|aws
+plan: terraform package  ## Show what a deployment would change: make plan CLOUD=gcp|aws
 	@for half in $(HALVES); do terraform -chdir=infra/$$half init -input=false && terraform -chdir=infra/$$half plan || exit 1; done
 
-deploy: package  ## Deploy, or bring a deployment up to date; asks first: make deploy CLOUD=gcp|aws
+deploy: terraform package  ## Deploy, or bring a deployment up to date; asks first: make deploy CLOUD=gcp|aws
 	@for half in $(HALVES); do terraform -chdir=infra/$$half init -input=false && terraform -chdir=infra/$$half apply || exit 1; done
 
-destroy:  ## Take a deployment down; asks for its name (NAME=rowferry) and then again: make destroy CLOUD=gcp|aws
+destroy: terraform  ## Take a deployment down; asks for its name (NAME=rowferry) and then again: make destroy CLOUD=gcp|aws
 	@printf 'This takes $(NAME) on $(CLOUD) down. Type its name to go on: '; read -r typed; \
 	  test "$$typed" = "$(NAME)" || { echo "That is not its name; nothing was changed."; exit 1; }
 	@for half in $(HALVES); do terraform -chdir=infra/$$half destroy || exit 1; done
@@ -66,6 +66,9 @@ checkov: $(BIN)/python  ## Check the Terraform against checkov's policies, in a 
 lock: $(BIN)/.dev  ## Resolve all dependencies anew into requirements.lock
 	$(BIN)/uv pip compile --universal --all-extras --no-emit-index-url --no-annotate --no-header --python-version 3.11 --upgrade \
 	  pyproject.toml -o requirements.lock
+
+terraform:
+	@command -v terraform > /dev/null || { echo "Terraform 1.7 or newer is needed: developer.hashicorp.com/terraform/install"; exit 1; }
 
 clean:  ## Remove what was installed and built
 	rm -rf .venv build sandbox
