@@ -133,6 +133,16 @@ def test_each_kind_of_bad_file_has_its_own_reason(tmp_path: Path, name: str, con
     assert (result.reason is None) == (code is None)
 
 
+@pytest.mark.parametrize(
+    ("header", "word"), [("customer_id;orders", "semicolon"), ("customer_id\torders", "tab"), ("customer_id|orders", "pipe")]
+)
+def test_another_delimiter_is_guessed_for_whoever_mends_it(tmp_path: Path, header: str, word: str) -> None:
+    """The whole header was read as one name: the reason says which key to set; a name without such a character has no guess."""
+    found = bench(tmp_path)
+    assert str(found.load("crm/a.csv", f"{header}\n1\n".encode()).reason).endswith(f"; the feed's delimiter may have to be {word}")
+    assert "delimiter" not in str(found.load("crm/b.csv", b"nonsense\n1\n").reason)
+
+
 @pytest.mark.parametrize(("policy", "rows", "rejected"), [("null", 3, 0), ("reject_row", 1, 2)])
 def test_rejected_cells_are_kept_with_their_line(tmp_path: Path, policy: str, rows: int, rejected: int) -> None:
     """Lines are those of the file as an editor shows it, also after a cell with line breaks in it."""

@@ -49,9 +49,9 @@ def fit_columns(
     declared = [_declared(column, header.place(column), contract, stored) for column in contract.columns]
     used = {target.source for target in declared}
     if contract.columns and used == {None}:
-        raise FileRejected(
-            "no_shared_column", f"none of its columns ({_some(names)}) is one of the feed's ({_some([c.name for c in contract.columns])})"
-        )
+        wanted = _some([column.name for column in contract.columns])
+        hint = _other_delimiter(names, contract.settings.delimiter)
+        raise FileRejected("no_shared_column", f"none of its columns ({_some(names)}) is one of the feed's ({wanted}){hint}")
     rest = [place for place, name in enumerate(names) if place not in used and name not in passed_over]
     if rest and contract.settings.new_columns == "reject":
         raise FileRejected("undeclared_columns", f"it has columns that are not declared: {_some([names[place] for place in rest])}")
@@ -94,6 +94,15 @@ def _added(contract: Contract, names: Sequence[str], rest: list[int], known: Map
 def _target(contract: Contract, known_as: str, name: str, place: int, stored: Mapping[str, str]) -> Target:
     promised = contract.types.get(name)
     return Target(name, stored.get(name.lower(), promised or "STRING"), place, known_as=known_as, is_declared=promised is not None)
+
+
+def _other_delimiter(names: Sequence[str], delimiter: str) -> str:
+    """What to write where the whole header was read as one name, for another character stands between its names."""
+    if len(names) != 1:
+        return ""
+    words = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+    found = [word for character, word in words.items() if character in names[0] and character != delimiter]
+    return f"; the feed's delimiter may have to be {found[0]}" if found else ""
 
 
 def _some(names: Sequence[str]) -> str:
