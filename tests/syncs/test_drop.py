@@ -267,3 +267,25 @@ def test_a_run_whose_table_has_expired_is_dropped(shop: Shop, twin: BrazeTwin) -
     assert (dropped.status, dropped.delivered, dropped.rejected) == ("closed", stuck.delivered, 300 - stuck.delivered)
     assert "the next run sends its rows again" in dropped.reason
     assert sync(shop).delivered == 300
+
+
+def test_a_destination_that_became_another_vendor_s_says_what_to_do(shop: Shop, twin: BrazeTwin) -> None:
+    """Its name stayed, and the vendor has no such action: the run fails with both ways out, and so do webhooks that wait for it."""
+    stuck = half_way(shop, twin)
+    before = dict(shop.settings["destinations"]["braze"])
+    shop.settings["destinations"]["braze"] = {"vendor": "slack", "webhook_url": "env:HOOK"}
+    shop.settings["syncs"] = {}
+    shop.save()
+    with App(read_settings(shop.config), environment={"HOOK": "https://hooks.slack.com/services/T/B/x"}) as app:
+        for number in range(2):
+            app.outbox.relay(id=str(number), source="webhook.shop", destination="braze", action="profile", rows=[{"external_id": "u1"}])
+        keys = [found.key for found in app.state.list(f"{OUTBOX}braze/1/")]
+        *_, waiting = (found.key for found in app.state.list(f"{OUTBOX}braze/2/"))
+        told = [app.deliver_chunk(waiting), *app.deliver_gathered(keys).values()]
+        assert {found.status for found in told} == {"refused"}
+        assert f"put it back as it was, or give the run up: rowferry sync customers --drop {stuck.run}" in told[0].reason
+    shop.settings["destinations"]["braze"] = before
+    shop.save()
+    with machine(shop) as app:
+        assert {found.status for found in app.deliver_gathered(keys).values()} <= {"settled", "held"}
+        assert app.drop_run("customers", stuck.run).status == "closed"

@@ -82,7 +82,8 @@ def deliver_chunk(
             if is_settled(store, name):  # its last holder ended between the first look and our claim
                 return _clear_away(store, name)
             with Chunk(store, key) as chunk:
-                return _Worker(chunk, name, store, account, clock, left_seconds, progress, makes_way).run(claim)
+                other = of_another_vendor(account, chunk.plan)
+                return other or _Worker(chunk, name, store, account, clock, left_seconds, progress, makes_way).run(claim)
     except NotFound:
         return Delivery("gone", f"there is no chunk {key!r}")
     except (claims.Held, LostClaim) as error:
@@ -95,6 +96,15 @@ def in_quiet_hours(account: Account, clock: Clock) -> Delivery | None:
         return None
     seconds = read_quiet_hours(account.settings.quiet_hours).wait_seconds(clock.now())
     return Delivery("open", f"quiet hours of {account.name} go on for {seconds / 60:.0f} minutes", seconds) if seconds > 0 else None
+
+
+def of_another_vendor(account: Account, plan: Plan) -> Delivery | None:
+    """What becomes of a chunk whose destination was given to a vendor that has no such action since; None for any other."""
+    vendor = account.destination
+    if plan.action in vendor.actions:
+        return None
+    way_out = f", or give the run up: rowferry sync {plan.sync} --drop {plan.run}" if plan.kind == "sync" else ""
+    return Delivery("refused", f"{account.name} is {vendor.title} now, which has no action {plan.action!r}: put it back as it was{way_out}")
 
 
 def stop_when_quiet(account: Account, clock: Clock, halt: Halt) -> None:

@@ -23,7 +23,7 @@ from rowferry.delivery import claim as claims
 from rowferry.delivery.account import Account
 from rowferry.delivery.batch import Batch, batches
 from rowferry.delivery.chunk import Chunk, ChunkName, Row
-from rowferry.delivery.deliver import Delivery, FieldsOf, in_quiet_hours, stop_when_quiet
+from rowferry.delivery.deliver import Delivery, FieldsOf, in_quiet_hours, of_another_vendor, stop_when_quiet
 from rowferry.delivery.halt import Halt
 from rowferry.delivery.journal import Journal, LostClaim, clear_away
 from rowferry.delivery.plan import Plan
@@ -64,6 +64,9 @@ def deliver_gathered(
         with claims.renewing_all([share.claim for share in shares], hands):
             for action in dict.fromkeys(share.plan.action for share in shares):
                 alike = [share for share in shares if share.plan.action == action]
+                if (other := of_another_vendor(account, alike[0].plan)) is not None:
+                    found |= dict.fromkeys([share.name.key for share in alike], other)
+                    continue
                 try:
                     found |= _Gathering(alike, action, account, clock, left_seconds, hands).run()
                 except RowferryError:
