@@ -286,21 +286,33 @@ class Machine:
 
     def load_new_and_follow(self) -> list[LoadResult | RunResult]:
         """Load what is new, and run the syncs that come after the feeds whose files were loaded."""
-        return [*self.load_new(), *(self.sync(name) for name in self.app.wanted_syncs())]
+        return [*self.load_new(), *self._sync_each(self.app.wanted_syncs())]
+
+    def _sync_each(self, names: Sequence[str]) -> list[RunResult]:
+        """Each of these syncs. One that can't be done now holds up no other: what it raises is raised in the end."""
+        results, failed = list[RunResult](), list[RowferryError]()
+        for name in names:
+            try:
+                results.append(self.sync(name))
+            except RowferryError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
+        return results
 
     def sweep(self) -> list[RunResult]:
         """Go on with runs that were left open, and look at everything that waits."""
         from rowferry.webhooks import repeats
 
-        resumed = []
-        for run in list(self.app.sweeper.open_runs(self.app.settings.syncs)):
-            if not claim.is_held(self.app.state, f"sync/{run.sync}", self.app.owner, self.app.clock):
-                resumed.append(self.sync(run.sync))
         self.app.sweeper.forget_relays()
         repeats.forget(self.app.state, self.app.clock.now())
         self.app.tell_late_feeds()
         self.app.notices.finish()
-        return resumed
+        open_runs = [run.sync for run in self.app.sweeper.open_runs(self.app.settings.syncs)]
+        return self._sync_each([name for name in open_runs if not self._is_at_work(name)])
+
+    def _is_at_work(self, name: str) -> bool:
+        return claim.is_held(self.app.state, f"sync/{name}", self.app.owner, self.app.clock)
 
     def status(self) -> dict[str, list[dict[str, Any]]]:
         """What ran, what is late and what was rejected; see `App.status`."""

@@ -13,6 +13,7 @@ from rowferry.databases.database import Database
 from rowferry.delivery.chunk import OUTBOX
 from rowferry.delivery.runs import Head, Run
 from rowferry.errors import TryLater
+from rowferry.machine import Machine
 from support.runs import machine
 from support.shop import Shop
 
@@ -60,3 +61,18 @@ def test_a_database_out_of_reach_holds_up_no_other_sync(app: App, planned: bool,
         app.deliver_chunk(key)
     app.sweep()
     assert status(app, "a_queue") == "closed"
+
+
+def test_on_one_machine_the_others_go_on_too(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can't be done now is said in the end, when all others had their turn."""
+
+    def gone(_self: Database) -> Iterator[None]:
+        raise TryLater("databases.shop can't be used just now")
+
+    monkeypatch.setattr(Database, "connection", gone)
+    with suppress(TryLater):
+        app.start_sync("a_queue")
+    app.start_sync("customers")
+    with pytest.raises(TryLater, match="just now"):
+        Machine(app).sweep()
+    assert (status(app, "a_queue"), status(app, "customers")) == ("open", "closed")
