@@ -28,5 +28,6 @@ def refusal(guards: Mapping[str, Any], counts: Counts, known: int) -> str | None
     limit = guards["max_changed_percent"]
     if limit is not None and known and 100 * counts.upserts > limit * known:
         percent = 100 * counts.upserts / known
-        return f"{counts.upserts:,} rows changed, {percent:.1f} % of the {known:,} known; guards.max_changed_percent allows {limit:g} %"
+        rows = "1 row is" if counts.upserts == 1 else f"{counts.upserts:,} rows are"
+        return f"{rows} new or changed, {percent:.1f} % of the {known:,} known; guards.max_changed_percent allows {limit:g} %"
     return None
