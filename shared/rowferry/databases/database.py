@@ -37,7 +37,7 @@ class Database:
             )
         except exc.ArgumentError:
             raise UsageError(
-                f"databases.{name}.url is no SQLAlchemy URL; expected e.g. postgresql+psycopg://user:password@host/shop"
+                f"databases.{name}.url is no SQLAlchemy URL; expected e.g. postgresql://user:password@host/shop or sqlite:////srv/shop.db"
             ) from None
         except ImportError as error:
             raise UsageError(
