@@ -64,12 +64,14 @@ class App(Parts):
 
     def drop_run(self, name: str, run: str) -> RunResult:
         """Close a sync's open run and send nothing more of it; see `drop.Dropper.drop`. Raises `UsageError` also when the
-        run emptied a queue that the settings have no more: what was delivered is to be marked there."""
+        run emptied a queue in a database that the settings have no more: what was delivered is to be marked there."""
         from rowferry.delivery.runs import Run
         from rowferry.syncs.drop import Dropper
 
-        if name not in self.settings.syncs and (Run(self.state, name, run).read("outline") or {}).get("mode") == "queue":
-            raise UsageError(f"run {run} emptied a queue: put syncs.{name} back, so that what was delivered is marked there, then drop it")
+        queue = (Run(self.state, name, run).read("outline") or {}).get("queue")
+        if queue and queue[0] not in self.settings.databases:
+            told = f"run {run} emptied a queue in databases.{queue[0]}: put that back"
+            raise UsageError(f"{told}, so that what was delivered is marked there, then drop it")
         return self.after_run(Dropper(self.state, self.clock, self.owner, self.starter, self.finisher).drop(name, run))
 
     def stranded(self, run: Run) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rowferry.secrets import Resolve
     from rowferry.settings.feed import Feed
     from rowferry.syncs.finish import Finisher
+    from rowferry.syncs.outline import Outline
     from rowferry.syncs.resolve import Resolver
     from rowferry.syncs.source import DatabaseSource
     from rowferry.syncs.start import Starter
@@ -181,8 +182,16 @@ class Parts:
         settings = self.settings.databases[name].resolved(resolve)
         return Database(name, settings.url.reveal(), page_rows=settings.page_rows, timeout_seconds=settings.timeout)
 
-    def _mark(self, sync: str, keys: Iterator[Sequence[Any]]) -> None:
-        self._source(sync).mark(keys, self.clock.now())
+    def _mark(self, outline: Outline, keys: Iterator[Sequence[Any]]) -> None:
+        """Mark a queue's rows in the table that they were taken from, whatever table the settings name by now."""
+        from rowferry.databases.queue import mark_sent
+
+        if outline.queue is None:  # a run that an earlier version has begun
+            sync = self.settings.syncs[outline.plan.sync]
+            database, table, mark = str(sync.model.database), str(sync.model.table), str(sync.mark)
+        else:
+            database, table, mark = outline.queue
+        mark_sent(self.database(database), table, outline.plan.key_columns, mark, keys, self.clock.now())
 
     @property
     def starter(self) -> Starter:

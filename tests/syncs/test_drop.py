@@ -153,13 +153,19 @@ def test_rows_of_a_queue_that_are_dropped_wait_on(shop: Shop, twin: BrazeTwin, t
     shop.settings |= {"databases": {"shop": {"url": "env:SHOP_URL"}}, "syncs": {"customers": queue}}
     shop.save()
     stuck = half_way(shop, twin)
+    databases = shop.settings.pop("databases")
     shop.settings["syncs"] = {}
     shop.save()
-    with pytest.raises(UsageError, match=r"put syncs\.customers back"):
+    with pytest.raises(UsageError, match=r"databases\.shop: put that back"):
         drop(shop, stuck.run)
-    shop.settings["syncs"] = {"customers": queue}
+    shop.settings |= {
+        "databases": databases,
+        "syncs": {"customers": {**queue, "model": {"database": "shop", "table": "another"}, "key": "no"}},
+    }
     shop.save()
     assert drop(shop, stuck.run).delivered == stuck.delivered
+    shop.settings["syncs"] = {"customers": queue}
+    shop.save()
     with sqlite3.connect(tmp_path / "shop.db") as connection:
         (waiting,) = connection.execute("SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL").fetchone()
     assert waiting == 300 - stuck.delivered

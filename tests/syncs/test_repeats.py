@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 
 from rowferry.twins.amplitude import AmplitudeTwin
+from rowferry.twins.braze import BrazeTwin
+from rowferry.twins.server import Fault
+from rowferry.wire import Response
 from support.runs import counts, letters, machine, sync
 from support.shop import Shop
 
+UNAUTHORIZED = Response(401, b'{"message":"Invalid API key"}')
 EVENT = {"user_id": "id", "name": {"value": "Total"}, "time": "day", "total": "total"}
 
 
@@ -78,3 +82,23 @@ def test_a_queue_s_dead_letters_are_replayed(shop: Shop, amplitude: AmplitudeTwi
         assert found.replay("customers", code="another").read == 0
         assert [counts(found.replay("customers")) for _ in range(2)] == [(1, 0, 0, 1)] * 2
     assert (totals(amplitude), len(letters(shop))) == ([1], 1)
+
+
+def test_rows_are_marked_where_they_were_taken_from(shop: Shop, twin: BrazeTwin) -> None:
+    """The sync was pointed at another table, with another key, while its run was open: the rows there are not taken for sent."""
+    with sqlite3.connect(shop.folder / "shop.db") as connection:
+        for table in ("outbox", "newer"):
+            connection.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, customer TEXT, number INTEGER, sent_at TIMESTAMP)")
+            connection.execute(f"INSERT INTO {table} VALUES (1, '{table}-1', 2, NULL), (2, '{table}-2', 1, NULL)")
+    queue = {
+        "model": {"database": "shop", "table": "outbox"}, "key": "id", "send": "queue", "mark": "sent_at", "to": "braze",
+        "action": "profile", "map": {"external_id": "customer", "number": "number"},
+    }  # fmt: skip
+    shop.settings |= {"databases": {"shop": {"url": "env:SHOP_URL"}}, "syncs": {"customers": queue}}
+    shop.save()
+    twin.faults.append(Fault(response=UNAUTHORIZED))
+    assert sync(shop).status == "failed"
+    shop.settings["syncs"]["customers"] = {**queue, "model": {"database": "shop", "table": "newer"}, "key": "number"}
+    shop.save()
+    assert [counts(sync(shop)), counts(sync(shop)), counts(sync(shop))] == [(2, 0, 2, 0), (2, 0, 2, 0), (0, 0, 0, 0)]
+    assert set(twin.profiles) == {"outbox-1", "outbox-2", "newer-1", "newer-2"}

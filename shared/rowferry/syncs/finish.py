@@ -34,12 +34,12 @@ DROPPED = "dropped"  # the code of rows that were dropped with their run, and th
 
 @dataclass(frozen=True, slots=True)
 class Finisher:
-    """Closes runs. `mark(sync, keys)` sets the marks of a queue's rows in their database."""
+    """Closes runs. `mark(outline, keys)` sets the marks of a queue's rows in their database."""
 
     store: Store
     warehouse: Warehouse
     clock: Clock
-    mark: Callable[[str, Iterator[Sequence[Any]]], None]
+    mark: Callable[[Outline, Iterator[Sequence[Any]]], None]
 
     def finish(self, run: Run) -> RunResult:
         """Close the run if nothing is pending; else leave it. Returns how it stands now: `failed` when the table that its
@@ -61,7 +61,7 @@ class Finisher:
         outline = Outline.from_dict(run.read("outline") or {})
         self._commit(run, manifest, outline, totals)
         if outline.mode == "queue":
-            self.mark(run.sync, self._keys(run, outline))
+            self.mark(outline, self._keys(run, outline))
         run.put("closed", self._closed(run, manifest, totals).to_dict())
         self._clear(run)
         return run.result()

@@ -19,7 +19,8 @@ class Outline:
     """`statement` makes `run_table` with `params` (name → type and text); where it takes more memory than the
     warehouse has, `large_statement` does, in another order. `keyed` is whether the delivered state follows
     (`changed`, `audience`), `cursor_type` whether a window of a cursor does (`new`). From `export_rows` rows
-    on, the warehouse writes the chunks by itself; None: never."""
+    on, the warehouse writes the chunks by itself; None: never. `queue` is where a queue's rows were taken from, and are
+    marked: database, table, column."""
 
     plan: Plan
     mode: str
@@ -41,6 +42,7 @@ class Outline:
     source_table: str | None = None
     export_rows: int | None = None
     large_statement: str | None = None
+    queue: tuple[str, str, str] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able values; `from_dict` reads them back."""
@@ -51,7 +53,8 @@ class Outline:
         """The outline that `to_dict` wrote."""
         lists = {name: tuple(found[name]) for name in ("state_columns", "is_identifier", "notify")}
         params = {name: (kind, value) for name, (kind, value) in found["params"].items()}
-        return cls(**{**found, **lists, "params": params, "plan": Plan.from_dict(found["plan"])})
+        queue = tuple(found["queue"]) if found.get("queue") else None
+        return cls(**{**found, **lists, "params": params, "queue": queue, "plan": Plan.from_dict(found["plan"])})
 
     @property
     def query_params(self) -> dict[str, Param]:

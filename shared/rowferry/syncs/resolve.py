@@ -167,6 +167,7 @@ class Resolver:
             cursor_type=cursor_type,
             lag_seconds=sync.lag,
             moves_cursor=cursor_type is not None and replay is None and window is None,
+            queue=(str(sync.model.database), str(sync.model.table), str(sync.mark)) if sync.send == "queue" else None,
             source_table=source_table(self.name, run) if sync.model.database else None,
             export_rows=self.export_rows,
         )

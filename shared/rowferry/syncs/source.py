@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from rowferry.databases.copying import copy_rows
 from rowferry.databases.database import Database
-from rowferry.databases.queue import look, mark_sent, take
+from rowferry.databases.queue import look, take
 from rowferry.databases.reader import column_names, read_rows
 from rowferry.mapping.values import decoder
 from rowferry.settings.sync import Sync
@@ -40,7 +39,3 @@ class DatabaseSource:
         decode = decoder(above_type or "")
         bound = decode(above) if decode is not None and above is not None else above
         return read_rows(self.database, sync.model, sync.key, cursor=sync.cursor if above is not None else None, above=bound)
-
-    def mark(self, keys: Iterator[Sequence[Any]], at: datetime) -> None:
-        """Set the queue's mark on rows that have their outcome; safe to repeat."""
-        mark_sent(self.database, str(self.sync.model.table), self.sync.key, str(self.sync.mark), keys, at)
