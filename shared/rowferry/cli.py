@@ -92,6 +92,45 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 @cli.command()
+def check(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE…]", help="Export files: show what a feed would make of them.")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the settings file for editors.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Also ask each destination whether it takes our key, and the warehouse to read each alert.")
+    ] = False,
+) -> None:
+    """Find every problem of the settings. Each with its place and what to write instead."""
+    from rowferry.console import checking
+    from rowferry.console.terminal import Terminal
+
+    terminal = Terminal(as_json)
+    if schema:
+        from rowferry.settings.schema import json_schema
+
+        terminal.document(json_schema())
+        raise SystemExit(0)
+    try:
+        code = checking.check(config, terminal, live=live, files=files or [])
+    except ModuleNotFoundError as error:
+        code = terminal.problems([missing_library(error)])
+    except RowferryError as error:
+        terminal.failure(str(error))
+        code = 1
+    raise SystemExit(code)
+
+
+@cli.command()
+def plan(name: Annotated[str, typer.Argument(metavar="SYNC", help="Which sync.")], config: Config = None, as_json: AsJson = False) -> None:
+    """Show what a sync would send now. How many requests and minutes, what would be rejected and why; nothing is sent."""
+    session = _Session(config, as_json)
+    session.run(lambda machine: session.terminal.plan(machine.plan(name)))
+
+
+@cli.command()
 def sync(
     name: Annotated[str, typer.Argument(metavar="SYNC", help="Which sync.")],
     config: Config = None,
@@ -99,7 +138,7 @@ def sync(
     accept: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that a guard has refused.")] = None,
     drop: Annotated[str | None, typer.Option(metavar="RUN", help="Give an open run up: what is left of it is rejected, not sent.")] = None,
 ) -> None:
-    """Send what is to be sent: resume the open run, or start a new one, and see it to its end."""
+    """Send what is to be sent. Resumes the open run, or starts a new one, and sees it to its end."""
     session = _Session(config, as_json)
 
     def work(machine: Any) -> int:
@@ -111,20 +150,13 @@ def sync(
 
 
 @cli.command()
-def plan(name: Annotated[str, typer.Argument(metavar="SYNC", help="Which sync.")], config: Config = None, as_json: AsJson = False) -> None:
-    """Show what a sync would send now, how many requests and minutes that is, and send nothing."""
-    session = _Session(config, as_json)
-    session.run(lambda machine: session.terminal.plan(machine.plan(name)))
-
-
-@cli.command()
 def load(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Export files.")],
     config: Config = None,
     as_json: AsJson = False,
     feed: Annotated[str | None, typer.Option(metavar="NAME", help="The feed they belong to; needed outside every feed's path.")] = None,
 ) -> None:
-    """Load export files into their tables, each exactly once."""
+    """Load export files into their tables. Each exactly once, however often it is named."""
     session = _Session(config, as_json)
     session.run(lambda machine: session.terminal.loads(machine.load(files, feed)))
 
@@ -141,7 +173,7 @@ def pull(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a vendor for a report and load it; a day that is pulled again replaces its rows."""
+    """Ask a vendor for a report and load it. A day that is pulled again replaces its rows."""
     from rowferry.console import pulling
 
     session = _Session(config, as_json)
@@ -169,16 +201,9 @@ def backfill(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send a past range of a sync's rows, or load a past range of a feed's files."""
+    """Send rows, or load files, of past days. Of a sync with a cursor, or of a feed."""
     session = _Session(config, as_json)
     session.run(lambda machine: session.terminal.either(machine.backfill(name, first, last)))
-
-
-@cli.command()
-def status(config: Config = None, as_json: AsJson = False) -> None:
-    """Show what ran, what is late and what was rejected."""
-    session = _Session(config, as_json)
-    session.run(lambda machine: session.terminal.status(machine.status()))
 
 
 @cli.command()
@@ -188,41 +213,16 @@ def rejects(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the CSV here instead of to stdout.")] = None,
     unmasked: Annotated[bool, typer.Option("--unmasked", help="Show keys as they are; they may be personal data.")] = False,
 ) -> None:
-    """Write a sync's dead letters as CSV: which row, its code, and the reason to act on."""
+    """Write a sync's dead letters as CSV. Which row, its code, and the reason to act on."""
     session = _Session(config, as_json=False)
     session.run(lambda machine: session.terminal.csv(machine.rejects(name, unmasked=unmasked), out))
 
 
 @cli.command()
-def check(
-    files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE…]", help="Export files: show what a feed would make of them.")
-    ] = None,
-    config: Config = None,
-    as_json: AsJson = False,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the settings file for editors.")] = False,
-    live: Annotated[
-        bool, typer.Option("--live", help="Also ask each destination whether it takes our key, and the warehouse to read each alert.")
-    ] = False,
-) -> None:
-    """Check the settings: every problem at once, with its place and what to write instead."""
-    from rowferry.console import checking
-    from rowferry.console.terminal import Terminal
-
-    terminal = Terminal(as_json)
-    if schema:
-        from rowferry.settings.schema import json_schema
-
-        terminal.document(json_schema())
-        raise SystemExit(0)
-    try:
-        code = checking.check(config, terminal, live=live, files=files or [])
-    except ModuleNotFoundError as error:
-        code = terminal.problems([missing_library(error)])
-    except RowferryError as error:
-        terminal.failure(str(error))
-        code = 1
-    raise SystemExit(code)
+def status(config: Config = None, as_json: AsJson = False) -> None:
+    """Show what ran, what is late and what was rejected."""
+    session = _Session(config, as_json)
+    session.run(lambda machine: session.terminal.status(machine.status()))
 
 
 @cli.command()
@@ -238,7 +238,7 @@ def serve(
         ),
     ] = False,
 ) -> None:
-    """Run all functions here: load files as they land, keep every timer, deliver, serve page and webhooks."""
+    """Run all functions on this machine. Loads files as they land, keeps every timer, delivers, serves page and webhooks."""
     from rowferry.console.serving import serve as serve_forever
 
     session = _Session(config, as_json=False, sandbox=sandbox)
