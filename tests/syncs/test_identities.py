@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rowferry.twins.amplitude import AmplitudeTwin
 from rowferry.twins.braze import BrazeTwin
 from support.runs import counts, letters, machine, sync
@@ -50,3 +52,21 @@ def test_a_key_of_another_type_stops_no_run(shop: Shop, twin: BrazeTwin) -> None
     assert letters(shop) == []
     with machine(shop) as found:
         assert found.replay("customers").read == 0
+
+
+@pytest.mark.parametrize("mode", ["delete", "audience"])
+def test_a_key_that_is_only_spelled_otherwise_has_not_left(shop: Shop, twin: BrazeTwin, mode: str) -> None:
+    """The mapping takes both for one person: who was just sent is not removed for being missing under the old spelling."""
+    shop.execute("UPDATE crm.customers SET id = 'Ann ' WHERE id = 'u1'")
+    fields = {"external_id": {"column": "id", "transform": ["trim", "lower"]}, "tier": "tier"}
+    more = {"on_remove": "delete"} if mode == "delete" else {"send": "audience", "audience": "vip"}
+    shop.settings["syncs"]["customers"] |= {"map": fields, **more}
+    shop.save()
+    sync(shop)
+    shop.execute("UPDATE crm.customers SET id = 'ann', tier = 'silver' WHERE id = 'Ann '")
+    assert counts(sync(shop)) == (3, 2, 1, 0)
+    assert twin.profiles["ann"] == ({"tier": "silver"} if mode == "delete" else {"tier": "silver", "vip": True})
+    shop.execute("DELETE FROM crm.customers WHERE id = 'ann'")
+    sync(shop)
+    assert twin.profiles.get("ann", {}).get("vip", False) is False
+    assert sync(shop).requests == 0

@@ -10,6 +10,7 @@ from rowferry.syncs.shape import Shape, sent_table
 from rowferry.warehouse.names import quote_column
 from rowferry.warehouse.statements import Sql, render
 
+_FOLDING = frozenset({"trim", "lower", "upper", "title", "sha256_email"})
 Quote = Callable[[str], str]  # `Warehouse.quote`
 
 
@@ -31,9 +32,19 @@ def changed_rows(shape: Shape, model: str, quote: Quote, *, only_dead: bool = Fa
         dead_letters=quote(shape.dead_letters),
         unset_nulls=shape.sync.nulls == "unset",
         on_remove=removes,
+        folds_keys=_folds_keys(shape),
         only_dead=only_dead,
         dead_filter=Sql(dead_filter),
         is_large=is_large,
+    )
+
+
+def _folds_keys(shape: Shape) -> bool:
+    """Whether an identifier is made of the key in a way that makes one of its spellings."""
+    key = {name.lower() for name in shape.sync.key}
+    parts = (part for field, is_one in zip(shape.fields, shape.is_identifier, strict=True) if is_one for part in field.parts)
+    return any(
+        not _FOLDING.isdisjoint(map(str, part.transform)) for part in parts if part.column is not None and part.column.lower() in key
     )
 
 

@@ -90,7 +90,13 @@ decided AS (
 removed AS (
   SELECT state.row_key
   FROM {{ state | table }} AS state
+  {% if folds_keys %}
+  -- the mapping takes spellings of a key for one: whom another spelling still names has not left
+  LEFT JOIN (SELECT DISTINCT LOWER(TRIM(row_key)) AS row_key FROM keyed WHERE row_key IS NOT NULL) AS present
+    ON present.row_key = LOWER(TRIM(state.row_key))
+  {% else %}
   LEFT JOIN (SELECT DISTINCT row_key FROM keyed WHERE row_key IS NOT NULL) AS present ON present.row_key = state.row_key
+  {% endif %}
   LEFT JOIN {{ dead_letters | table }} AS dead
     ON dead.row_id = state.row_key AND dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open' AND dead.row_print = 0
   WHERE present.row_key IS NULL AND dead.row_id IS {% if only_dead %}NOT NULL {{ dead_filter }}{% else %}NULL{% endif +%}
