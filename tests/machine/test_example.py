@@ -87,5 +87,5 @@ def test_a_file_that_no_feed_takes_is_told_and_not_asked_for_each_second(machine
     (tmp_path / "exports" / "shop" / "my orders.csv").write_text(ORDERS)
     stray, loaded = machine.load_new()
     assert (stray.file, stray.feed, stray.status, loaded.status) == ("shop/my orders.csv", None, "failed", "loaded")
-    assert "fits no feed's path or naming" in str(stray.reason)
+    assert "fits no feed's path or naming (orders takes shop/orders-{day:%Y%m%d}*.csv)" in str(stray.reason)
     assert machine.load_new() == []

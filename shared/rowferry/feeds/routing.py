@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rowferry.feeds.pattern import Part, parse_pattern
 from rowferry.feeds.preset import Ignored, Named, find_preset
@@ -30,9 +30,11 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Unrouted:
-    """No feed takes the file. `watching` are the feeds whose folder it lies in: there it is a problem."""
+    """No feed takes the file. `watching` are the feeds whose folder it lies in: there it is a problem. `wanted` says
+    for people what these take."""
 
     watching: tuple[str, ...]
+    wanted: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,9 @@ def route(feeds: Mapping[str, Feed], key: str) -> Route:
         return Ambiguous(tuple(taken.name for taken in matches))
     if found:
         return found[0]
-    return Unrouted(tuple(name for name, feed in feeds.items() if key.startswith(parse_pattern(feed.path).folder)))
+    watching = {name: feed for name, feed in feeds.items() if key.startswith(parse_pattern(feed.path).folder)}
+    takes = (f"{name} takes {feed.path}" + (f" as {feed.preset} names it" if feed.preset else "") for name, feed in watching.items())
+    return Unrouted(tuple(watching), tuple(takes))
 
 
 def upload(name: str, feed: Feed, key: str) -> Match:
@@ -95,5 +99,6 @@ def explain(found: Unrouted | Ambiguous, key: str) -> str:
     if isinstance(found, Ambiguous):
         return f"{key} fits the paths of {' and '.join(found.names)}; make the paths of these feeds tell their files apart"
     if found.watching:
-        return f"{key} lies in the folder of {' and '.join(found.watching)} but fits no feed's path or naming; add a feed for it or move it"
+        where = f"{key} lies in the folder of {' and '.join(found.watching)} but fits no feed's path or naming ({'; '.join(found.wanted)})"
+        return f"{where}; rename it, move it, or add a feed for it"
     return f"{key} fits no feed's path"
