@@ -14,7 +14,8 @@ from rowferry.syncs import statements
 from rowferry.syncs.cursor import days, reached
 from rowferry.syncs.outline import Outline
 from rowferry.syncs.shape import BACKFILL_LANE, Shape, resolve, sent_table, source_table
-from rowferry.warehouse.port import Warehouse, WarehouseError
+from rowferry.syncs.tables import DEAD_LETTERS
+from rowferry.warehouse.port import Param, Warehouse, WarehouseError
 
 if TYPE_CHECKING:
     from rowferry.syncs.source import DatabaseSource
@@ -108,6 +109,7 @@ class Resolver:
             self.warehouse.quote,
             only_dead=replay is not None,
             dead_filter=replay.condition if replay else "",
+            has_letters=replay is None and self._has_letters(),
         )
         deletes = sync.on_remove == "delete" and sync.audience is None
         return Outline(
@@ -191,6 +193,16 @@ class Resolver:
         if is_replay:
             return None, top, kind
         return reached(self.warehouse, sent_table(self.name, self.sync.to)), top, kind
+
+    def _has_letters(self) -> bool:
+        """Whether the sync has open dead letters: nobody but its own runs writes them."""
+        if self.warehouse.columns(DEAD_LETTERS) is None:
+            return False
+        wanted = "sync = @sync AND destination = @destination AND status = 'open'"
+        params = {name: Param(kind, value) for name, (kind, value) in self._params(None).items()}
+        return bool(
+            list(self.warehouse.query(f"SELECT 1 AS found FROM {self.warehouse.quote(DEAD_LETTERS)} WHERE {wanted} LIMIT 1", params))
+        )
 
     def _days(self, window: tuple[str, str], kind: str) -> tuple[str, str]:
         found = days(kind, *window)

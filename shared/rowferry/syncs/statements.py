@@ -14,11 +14,21 @@ _FOLDING = frozenset({"trim", "lower", "upper", "title", "sha256_email"})
 Quote = Callable[[str], str]  # `Warehouse.quote`
 
 
-def changed_rows(shape: Shape, model: str, quote: Quote, *, only_dead: bool = False, dead_filter: str = "", is_large: bool = False) -> str:
+def changed_rows(
+    shape: Shape,
+    model: str,
+    quote: Quote,
+    *,
+    only_dead: bool = False,
+    dead_filter: str = "",
+    has_letters: bool = False,
+    is_large: bool = False,
+) -> str:
     """The statement behind `send: changed` and `send: audience`; needs @sync and @destination.
 
-    With `only_dead`, just the rows that are dead letters, whether they changed or not (a replay). With `is_large`,
-    in another order that takes no sort of all rows.
+    With `only_dead`, just the rows that are dead letters, whether they changed or not (a replay). With `has_letters`, it
+    looks for those that are stale, which reads the model once more. With `is_large`, in another order that takes no
+    sort of all rows.
     """
     removes = shape.sync.on_remove != "ignore" or shape.sync.audience is not None
     return render(
@@ -35,6 +45,7 @@ def changed_rows(shape: Shape, model: str, quote: Quote, *, only_dead: bool = Fa
         folds_keys=_folds_keys(shape),
         only_dead=only_dead,
         dead_filter=Sql(dead_filter),
+        has_letters=has_letters,
         is_large=is_large,
     )
 

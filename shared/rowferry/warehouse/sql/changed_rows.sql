@@ -102,7 +102,7 @@ removed AS (
   WHERE present.row_key IS NULL AND dead.row_id IS {% if only_dead %}NOT NULL {{ dead_filter }}{% else %}NULL{% endif +%}
 ),
 {% endif %}
-{% if not only_dead %}
+{% if has_letters %}
 stale AS (
   SELECT dead.row_id
   FROM {{ dead_letters | table }} AS dead
@@ -162,7 +162,7 @@ outgoing AS (
     {% endfor %}
   FROM removed
   {% endif %}
-  {% if not only_dead %}
+  {% if has_letters %}
   UNION ALL
   SELECT
     2,
