@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from rowferry.console.status import count
 from rowferry.feeds.contract import SYSTEM_COLUMNS, read_contract
 from rowferry.feeds.routing import Match, explain, route
 from rowferry.loads.load import Loader
@@ -47,7 +48,8 @@ def _loaded(feeds: Mapping[str, Feed], folder: Path, key: str, file: Path) -> It
     with file.open("rb") as stream:
         exports.write(key, stream)
     result = Loader(exports, FolderStore(folder / "state"), warehouse, feeds).load(key)
-    yield f"  {result.status}, {result.rows:,} rows, {result.rejected_rows:,} rejected rows, {result.rejected_cells:,} rejected cells"
+    rejected = f"{count(result.rejected_rows, 'rejected row')}, {count(result.rejected_cells, 'rejected cell')}"
+    yield f"  {result.status}, {count(result.rows, 'row')}, {rejected}"
     if result.reason:
         yield f"    {result.reason}"
     for name, kind in ((warehouse.columns(result.table) if result.table else None) or {}).items():

@@ -67,7 +67,7 @@ class Terminal:
         for code, (rows, reason) in _by_code(result.rejections).items():
             self.line(f"  rejected {rows:,}: {code}: {reason}")
         if result.reason:
-            self.say(f"{result.sync}: {result.reason}")
+            self.say(result.reason if result.reason.startswith(f"syncs.{result.sync}") else f"{result.sync}: {result.reason}")
         if hint := _next(result):
             self.say(hint)
         return 0 if result.is_clean else 1
