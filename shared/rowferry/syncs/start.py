@@ -119,9 +119,9 @@ class Starter:
         chunk is written it is too late for that."""
         found = run.read("outline")
         if found is not None and not any(self.store.list(ChunkName.prefix(Outline.from_dict(found).plan))):
+            run.forget("counted")
             self._drop_tables(run)  # another outline means other columns by the same names
-            for name in ("counted", "outline"):
-                run.forget(name)
+            run.forget("outline")
 
     def _plan(self, run: Run, kind: str, outline_of: Callable[[str, datetime], Outline], left_seconds: Callable[[], float]) -> None:
         if not run.has("outline"):
