@@ -80,7 +80,7 @@ class RunResult:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The run as `--json` prints it (design §7): all but the reason, which is for people."""
+        """The run as `--json` prints it: all but the reason, which is for people."""
         return {name: value for name, value in asdict(self).items() if name != "reason"}
 
     @property
