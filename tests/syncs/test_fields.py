@@ -48,3 +48,16 @@ def test_a_queue_s_mark_is_nobody_s_attribute(shop: Shop, twin: BrazeTwin) -> No
         assert found.replay("customers").read == 0
     assert twin.profiles == {"1": {"email": "a@example.com", "tier": "gold"}}
     assert letters(shop) == []
+
+
+def test_whom_a_removal_unsets_keeps_what_nulls_leave_alone(shop: Shop, twin: BrazeTwin) -> None:
+    """`on_remove: unset` is about rows that left: a value that the mapping makes NULL is left alone, as `nulls: ignore` says."""
+    tier = {"column": "tier", "transform": [{"map": {"none": None}}]}
+    shop.settings["syncs"]["customers"] |= {"map": {"external_id": "id", "tier": tier, "branch": "branch"}, "on_remove": "unset"}
+    shop.save()
+    sync(shop)
+    shop.execute("UPDATE crm.customers SET tier = 'none', branch = 'Rome' WHERE id = 'u1'; DELETE FROM crm.customers WHERE id = 'u2'")
+    twin.log.clear()
+    assert sync(shop).delivered == 2
+    sent = sorted(shop.sent(), key=lambda found: str(found["external_id"]))
+    assert sent == [{"external_id": "u1", "branch": "Rome"}, {"external_id": "u2", "tier": None, "branch": None}]

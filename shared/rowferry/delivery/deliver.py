@@ -298,7 +298,7 @@ class FieldsOf:
         found = {name: self._mapping.getter(place)(row.values) for place, name in enumerate(self._names) if self._is_identifier[place]}
         if self._plan.audience is not None:
             return self._with_membership(found, member=False)
-        if self._plan.nulls == "unset":
+        if self._plan.unsets_removed or self._plan.nulls == "unset":  # the latter said both in an earlier version's plans
             found |= {name: None for place, name in enumerate(self._names) if not self._is_identifier[place]}
         return found
 

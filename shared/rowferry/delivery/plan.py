@@ -19,8 +19,8 @@ class Plan:
     """A run's plan. `columns` are the names and types of a chunk line's values, in order.
 
     `nulls`: "unset" sends a NULL that replaces a value as an explicit null, "ignore" leaves NULLs out.
-    `removal`: what a row of op "remove" means: fields unset, a row for the `remove` action, or an
-    audience left. `kind` "relay" is for rows that came by webhook or as a notice: they have no
+    `unsets_removed`: a row of op "remove" unsets its fields; else it leaves the `audience`, or is one of
+    the action that removes. `kind` "relay" is for rows that came by webhook or as a notice: they have no
     delivered state.
     """
 
@@ -36,6 +36,7 @@ class Plan:
     audience: str | None = None
     idempotency: str | None = None
     key_columns: tuple[str, ...] = ()
+    unsets_removed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able values; `from_dict` reads them back."""

@@ -40,7 +40,6 @@ class Shape:
     def plan(self, run: str, *, lane: int = NO_LANE, action: str | None = None) -> Plan:
         """The plan that this run's chunks carry. `action` is another one for removals."""
         chosen = self.destination.actions[action] if action else self.action
-        unsets = self.sync.send != "new" and "unset" in (self.sync.nulls, self.sync.on_remove)  # a new row has nothing to take away
         return Plan(
             run=run,
             sync=self.name,
@@ -49,10 +48,11 @@ class Shape:
             columns=self.columns,
             fields=self.fields,
             lane=lane,
-            nulls="unset" if unsets else "ignore",
+            nulls=self.sync.nulls if self.sync.send != "new" else "ignore",  # a new row has nothing to take away
             audience=self.sync.audience,
             idempotency=chosen.idempotency,
             key_columns=self.sync.key,
+            unsets_removed=self.sync.on_remove == "unset",
         )
 
     @property
