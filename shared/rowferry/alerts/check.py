@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rowferry.settings.alert import Alert
 
 FIRING = "firing"
-_BLIND = "blind"
+BLIND = "blind"  # its statement does not work
 _BEFORE, _CHANGE = "_before", "_change_percent"
 _MAX_FACTS = 12
 
@@ -86,7 +86,7 @@ class Alerts:
 
     def _blind(self, name: str, alert: Alert, reason: str) -> Look:
         notice = Notice(f"Alert {name} can't see: its statement does not work", {}, reason, "rowferry check --live")
-        return Look("blind", self._notices.tell(f"alert/{name}/sight", _BLIND, notice, alert.notify), reason)
+        return Look("blind", self._notices.tell(f"alert/{name}/sight", BLIND, notice, alert.notify), reason)
 
     def _sees(self, name: str, alert: Alert) -> None:
         self._notices.tell(f"alert/{name}/sight", OK, Notice(f"Alert {name} sees again", is_good=True), alert.notify)

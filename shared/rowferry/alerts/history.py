@@ -48,6 +48,10 @@ class History:
         """A column's values so far, None where a point has none."""
         return [numbers.get(column) for _, numbers in self._points]
 
+    def last(self) -> tuple[datetime | None, Numbers]:
+        """When the alert last saw something, and what; None and nothing when it never did."""
+        return self._points[-1] if self._points else (None, {})
+
     def add(self, now: datetime, numbers: Numbers) -> None:
         """Remember what was seen now."""
         while True:

@@ -14,13 +14,14 @@ def status_lines(status: Mapping[str, list[dict[str, Any]]]) -> Iterator[str]:
     """The lines for what `App.status` found, a section after the other; a section that is empty says so in its own words."""
     sections: dict[str, tuple[str, Callable[[Row], Iterator[str]], str]] = {
         "late": ("Late", _late, ""),
+        "alerts": ("Alerts", _alert, ""),
         "runs": ("Runs", _run, "no sync has run yet: rowferry sync NAME"),
         "dead_letters": ("Dead letters", _letters, "none: every row that was sent has arrived"),
         "feeds": ("Feeds", _feed, "no file has been loaded yet"),
         "loads": ("Files", _file, ""),
     }
     for name, (title, lines, empty) in sections.items():
-        rows = status[name]
+        rows = status.get(name, [])
         if rows or empty:
             yield title
         if empty and not rows:
@@ -33,6 +34,13 @@ def status_lines(status: Mapping[str, list[dict[str, Any]]]) -> Iterator[str]:
 
 def _late(row: Row) -> Iterator[str]:
     yield f"  {row['feed']}: was due {_moment(row['due_at'])}, last file {_moment(row['last_at']) or 'never'}"
+
+
+def _alert(row: Row) -> Iterator[str]:
+    since = f" since {_moment(row['since'])}" if row["since"] else ""
+    seen = ", ".join(f"{name} {number:,g}" for name, number in row["numbers"].items())
+    looked = f"last look {_moment(row['looked_at'])}: {seen}" if row["looked_at"] else "not looked at yet"
+    yield f"  {row['alert']}: {row['state']}{since}, {looked}"
 
 
 def _run(row: Row) -> Iterator[str]:

@@ -54,8 +54,12 @@ class Notices:
 
     def state(self, topic: str) -> str:
         """How things stand with a topic, as far as anybody was told."""
+        return self.standing(topic)[0]
+
+    def standing(self, topic: str) -> tuple[str, str | None]:
+        """`state`, and the moment since when in ISO 8601; None where it has always been so."""
         body, _ = self._topics.read(topic)
-        return OK if body is None else str(body["state"])
+        return (OK, None) if body is None else (str(body["state"]), str(body["since"]))
 
     def tell_change(self, change: Change | None, to: Sequence[str]) -> bool:
         """`tell` for one of the `kinds`; None is no news."""
