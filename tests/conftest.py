@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 
 import hypothesis
 import pytest
@@ -10,6 +11,9 @@ import pytest
 # A busy machine makes no test fail: what is bounded is counted, not timed.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+# A shell's background job has Ctrl-C ignored, and so has whatever it starts; the commands under test are to hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
