@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -148,6 +149,65 @@ def test_what_waits_leaves_with_the_next_notice_too(store: FolderStore) -> None:
     clock.sleep(WINDOW.total_seconds())
     notices.tell("file/8", "quarantined", Notice("File 8"), ["ops"])
     assert [_told(store, f"File {number}") for number in range(9)] == [1] * 9
+
+
+class _OncePerSecond(MortalStore):
+    """A store as Cloud Storage is: it takes one write a second to the same object, and answers 429 to others."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        super().__init__(store)
+        self._clock, self._written_at = clock, dict[str, float]()
+
+    def create(self, key: str, data: bytes | IO[bytes]) -> str:
+        return self._spaced(key, lambda: super(_OncePerSecond, self).create(key, data))
+
+    def replace(self, key: str, data: bytes, version: str) -> str:
+        return self._spaced(key, lambda: super(_OncePerSecond, self).replace(key, data, version))
+
+    def _spaced(self, key: str, write: Callable[[], str]) -> str:
+        now = self._clock.monotonic()
+        if key.startswith("notices/groups/"):  # a topic is written again within milliseconds, which the store's own retries outlast
+            if now - self._written_at.get(key, -1.0) < 1:
+                raise TryLater("Cloud Storage answers 429")
+            self._written_at[key] = now
+        return write()
+
+
+def test_a_flood_beyond_what_the_store_takes_loses_no_notice(store: FolderStore) -> None:
+    """Two hundred files in quarantine within a second, and some of them mended: nobody who tells fails, though the store
+    takes one write a second to the group; the timers tell each of them once."""
+    clock = ManualClock()
+    notices = _notices(_OncePerSecond(store, clock), clock)
+    for number in range(200):
+        assert notices.tell(f"file/{number}", "quarantined", Notice(f"File {number:03}"), ["ops", "crm"])
+    for number in range(20):
+        assert notices.tell(f"file/{number}", OK, Notice(f"Mended {number:03}", is_good=True), ["ops", "crm"])
+    for _ in range(5):
+        clock.sleep(WINDOW.total_seconds() / 2)
+        notices.finish()
+    assert all(_told(store, f"File {number:03}") == 2 for number in range(200))
+    assert all(_told(store, f"Mended {number:03}") == 2 for number in range(20))
+
+
+def test_one_busy_channel_keeps_no_other_waiting(store: FolderStore) -> None:
+    """The group of one destination can't be written; what waits for the other one leaves all the same."""
+
+    class Busy(MortalStore):
+        def replace(self, key: str, data: bytes, version: str) -> str:
+            if key.startswith("notices/groups/crm"):
+                raise TryLater("Cloud Storage answers 429")
+            return store.replace(key, data, version)
+
+    clock = ManualClock()
+    for number in range(MOST + 1):
+        _notices(store, clock).tell(f"file/{number}", "quarantined", Notice(f"File {number}"), ["crm", "ops"])
+    clock.sleep(WINDOW.total_seconds())
+    busy = _notices(Busy(store), clock)
+    assert busy.tell("file/9", "quarantined", Notice("File 9"), ["crm", "ops"])
+    assert busy.finish() > 0
+    assert (_told(store, f"File {MOST}"), _told(store, "File 9")) == (1, 1)
+    _notices(store, clock).finish()
+    assert (_told(store, f"File {MOST}"), _told(store, "File 9")) == (2, 2)
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -15,11 +15,14 @@ knows the last ones.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from rowferry.clock import Clock
+from rowferry.errors import TryLater
 from rowferry.notices.record import Body, Records
 from rowferry.notices.text import MAX_CHARACTERS
 
@@ -27,6 +30,16 @@ WINDOW = timedelta(minutes=10)
 MOST = 5  # notices of a window that go out by themselves
 SOURCE = "notice"
 _REMEMBERED = 500  # of those that left with others; one that was held up is taken up within minutes
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notice on its way: its name, the fields of its row, and its line where many are told together."""
+
+    id: str
+    row: Mapping[str, Any]
+    headline: str
 
 
 class Outbox(Protocol):
@@ -42,25 +55,31 @@ class Groups:
     def __init__(self, records: Records, outbox: Outbox, clock: Clock) -> None:
         self._records, self._outbox, self._clock = records, outbox, clock
 
-    def put(self, destination: str, id: str, row: Mapping[str, Any], headline: str) -> None:
-        """See that the notice goes out, by itself or with others. The same `id` again changes nothing."""
+    def put(self, destination: str, notices: Sequence[Told]) -> None:
+        """See that the notices go out, by themselves or with others; all of them in one write. The same `id` again
+        changes nothing. Raises `TryLater`, also when too many write to the group at the same time."""
         while True:
             body, version = self._settled(destination)
-            is_direct = id in body["direct"]
-            if is_direct or id in body.get("left", []) or any(id == waiting for waiting, _ in body["waiting"]):
+            known = {*body["direct"], *body.get("left", []), *(waiting for waiting, _ in body["waiting"])}
+            new = [notice for notice in notices if notice.id not in known]
+            first = max(0, MOST - len(body["direct"]))
+            direct = [*body["direct"], *(notice.id for notice in new[:first])]
+            waiting = [*body["waiting"], *([notice.id, notice.headline] for notice in new[first:])]
+            if not new or self._records.put(destination, {**body, "direct": direct, "waiting": waiting}, version):
                 break
-            is_direct = len(body["direct"]) < MOST
-            wanted = {**body, "direct": [*body["direct"], id]} if is_direct else {**body, "waiting": [*body["waiting"], [id, headline]]}
-            if self._records.put(destination, wanted, version):
-                break
-        if is_direct:
-            self._relay(destination, id, [row])
+        for notice in notices:
+            if notice.id in direct:
+                self._relay(destination, notice.id, [notice.row])
 
     def finish(self) -> int:
-        """Send what has waited long enough, and what a crash held up; how many groups that were."""
+        """Send what has waited long enough, and what a crash held up; how many groups that were. One whose destination
+        can't be written for now is left to the next call."""
         found = [body for body in self._records.all() if body["leaving"] or (body["waiting"] and self._is_over(body))]
         for body in found:
-            self._settled(body["destination"])
+            try:
+                self._settled(body["destination"])
+            except TryLater as error:
+                log.warning("the notices that wait for %s are told later: %s", body["destination"], error)
         return len(found)
 
     def _settled(self, destination: str) -> tuple[Body, str | None]:

@@ -1,6 +1,6 @@
 """Telling people, once for each change of state.
 
-    notices/topics/<topic>.json     the topic's state, how often it changed, and the notice that tells of it
+    notices/topics/<topic>.json     the topic's state, how often it changed, and the notices that are not told yet
     notices/groups/<destination>.json     what waits to be told together (see `group`)
 
     same state as before ─► nothing
@@ -9,20 +9,28 @@
 Killed between two of these, the next word on the topic, or `finish`, takes up what is not told yet; the
 outbox knows the notice by the topic's count of changes, so it goes out once. Of two who tell the same at
 the same time one is first at the compare-and-swap, and the other finds that it is no news any more.
+
+A group is one object, and Cloud Storage takes about one write a second to an object (docs.cloud.google.com/storage/quotas,
+2026-11): of a flood most find it busy. What is written down is told by `finish` then, all of it in one write, and
+who tells has done its part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 
 from rowferry.clock import Clock
-from rowferry.notices.group import Groups, Outbox
+from rowferry.errors import TryLater
+from rowferry.notices.group import Groups, Outbox, Told
 from rowferry.notices.kinds import Change
 from rowferry.notices.notice import OK, Notice
 from rowferry.notices.record import Body, Records
 from rowferry.stores.port import Store
 
+log = logging.getLogger(__name__)
 _LATE = timedelta(days=2)  # a crash is found within minutes; one that was not waits for the next word on its topic
 
 
@@ -42,14 +50,12 @@ class Notices:
         """
         while True:
             body, version = self._topics.read(topic)
-            if body is not None and not body["told"]:
-                self._tell(body)  # first what was held up, so that the order is right
-                continue
             if state == (OK if body is None else body["state"]):
+                self._tell([] if body is None or body["told"] else [body])
                 return False
-            news = self._news(topic, state, notice, to, 1 if body is None else body["changes"] + 1)
+            news = self._news(topic, state, notice, to, body)
             if self._topics.put(topic, news, version):
-                self._tell(news)
+                self._tell([news])
                 return True
 
     def state(self, topic: str) -> str:
@@ -72,19 +78,45 @@ class Notices:
         `TryLater` when the store is out of reach.
         """
         held_up = [body for body in self._topics.all(self._clock.now() - _LATE) if not body["told"]]
-        for body in held_up:
-            self._tell(body)
+        self._tell(held_up)
         return len(held_up) + self._groups.finish()
 
-    def _news(self, topic: str, state: str, notice: Notice, to: Sequence[str], changes: int) -> Body:
+    def _news(self, topic: str, state: str, notice: Notice, to: Sequence[str], before: Body | None) -> Body:
         return {
-            "topic": topic, "state": state, "since": self._clock.now().isoformat(), "changes": changes, "told": False,
-            "to": list(to), "row": notice.row(), "headline": notice.headline(),
+            "topic": topic, "state": state, "since": self._clock.now().isoformat(), "changes": before["changes"] + 1 if before else 1,
+            "told": False, "to": list(to), "row": notice.row(), "headline": notice.headline(), "earlier": list(_untold(before)),
         }  # fmt: skip
 
-    def _tell(self, body: Body) -> None:
-        for destination in body["to"]:
-            self._groups.put(destination, f"{body['topic']}.{body['changes']}", body["row"], body["headline"])
+    def _tell(self, topics: Sequence[Body]) -> None:
+        """Hand on what these topics have not told yet. What can't be handed on now stays so, for `finish`."""
+        waiting: dict[str, list[Told]] = {}
+        for body in topics:
+            for news in _untold(body):
+                for destination in news["to"]:
+                    waiting.setdefault(destination, []).append(Told(f"{body['topic']}.{news['changes']}", news["row"], news["headline"]))
+        busy = {to for to, notices in waiting.items() if not _is_done(partial(self._groups.put, to, notices))}
+        for body in topics:
+            if busy.isdisjoint(to for news in _untold(body) for to in news["to"]):
+                _is_done(partial(self._mark_told, body))
+
+    def _mark_told(self, body: Body) -> None:
         found, version = self._topics.read(body["topic"])
         if found is not None and found["changes"] == body["changes"] and not found["told"]:
-            self._topics.put(body["topic"], {**found, "told": True}, version)  # who is faster has told it, too
+            self._topics.put(body["topic"], {**found, "told": True, "earlier": []}, version)  # who is faster has told it, too
+
+
+def _untold(body: Body | None) -> Iterator[Body]:
+    """A topic's notices that are not told yet, in their order."""
+    if body is not None and not body["told"]:
+        yield from body.get("earlier", ())
+        yield {name: body[name] for name in ("changes", "to", "row", "headline")}
+
+
+def _is_done(step: Callable[[], None]) -> bool:
+    """Take the step; False when the store can't now."""
+    try:
+        step()
+    except TryLater as error:
+        log.warning("some notices wait for the next sweep: %s", error)
+        return False
+    return True
