@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from typer.main import get_command
 from rowferry.cli import cli
 from rowferry.settings.check import check
 from rowferry.settings.file import read_settings
+from support.terraform import need_terraform
 
 ROOT = Path(__file__).parents[2]
 PAGES = [page.relative_to(ROOT).as_posix() for page in (*ROOT.glob("*.md"), *ROOT.glob("*/*.md"))]
@@ -79,6 +82,14 @@ def test_the_readmes_settings_are_good(tmp_path: Path) -> None:
         (tmp_path / f"{number}.yaml").write_text("\n".join(lines), "utf-8")
         assert yaml.safe_load((tmp_path / f"{number}.yaml").read_text("utf-8"))
     assert check(read_settings(tmp_path, {}), {}) == []
+
+
+def test_the_pages_terraform_can_be_pasted() -> None:
+    """Each block of it parses, and stands as terraform itself would write it."""
+    blocks = [block for page in PAGES for block in re.findall(r"^ *```hcl\n(.*?)\n *```", text(page), re.MULTILINE | re.DOTALL)]
+    pasted = [textwrap.dedent(block) + "\n" for block in blocks]
+    done = [subprocess.run([need_terraform(), "fmt", "-"], input=lines, capture_output=True, text=True, check=False) for lines in pasted]
+    assert [found.stdout for found in done] == pasted != []
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "infra" / "pipelines").glob("**/*.yaml")), ids=lambda path: path.name)
