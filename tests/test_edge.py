@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rowferry.delivery.deliver import Delivery
-from rowferry.edge import after_delivery
+from rowferry.edge import after_delivery, time_left, time_left_from_now
 from rowferry.errors import TryLater
 
 KEY = "outbox/braze/2/customers/r1/00000.jsonl.gz"
@@ -40,3 +40,12 @@ def test_what_comes_again_from_the_queue(delivery: Delivery, wait_seconds: float
     with pytest.raises(TryLater, match=delivery.reason) as raised:
         after_delivery(KEY, delivery)
     assert raised.value.wait_seconds == wait_seconds
+
+
+def test_a_step_is_told_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the platform gives less ten seconds, asked anew each time, never below 0; where it does not say, from its time-out on."""
+    given = iter([540_000.0, 30_000.0, 9_000.0])
+    left = time_left(lambda: next(given))
+    assert [left(), left(), left()] == [530, 20, 0]
+    monkeypatch.setenv("ROWFERRY_TIMEOUT_SECONDS", "840")
+    assert time_left_from_now()() == pytest.approx(830, abs=5)

@@ -17,7 +17,7 @@ def deliver(record: SQSRecord, lambda_context: LambdaContext) -> None:
     app = edge.app()
 
     def deliver_one(key: str) -> None:
-        found = app.deliver_announced(key, lambda: edge.seconds_left(lambda_context.get_remaining_time_in_millis()))
+        found = app.deliver_announced(key, edge.time_left(lambda_context.get_remaining_time_in_millis))
         edge.after_delivery(key, found)
 
     with queue_aws.comes_again(record):

@@ -3,11 +3,11 @@
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from rowferry import edge
+from rowferry import edge, queue_gcp
 
 
 @functions_framework.cloud_event
 def finish_run(event: CloudEvent) -> None:
-    with edge.call() as app:
+    with queue_gcp.comes_again(), edge.call() as app:
         for key in edge.keys_of_event(event.data, app.state):
             app.finish_run(key)

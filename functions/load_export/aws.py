@@ -17,7 +17,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 def load(record: SQSRecord, lambda_context: LambdaContext) -> None:
     with edge.call() as app:
         edge.each(edge.keys_of_message(record.body, app.exports), lambda key: edge.after_load(app.load_arrived(key)))
-        app.start_wanted(lambda: edge.seconds_left(lambda_context.get_remaining_time_in_millis()))
+        app.start_wanted(edge.time_left(lambda_context.get_remaining_time_in_millis))
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:

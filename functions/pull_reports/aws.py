@@ -9,10 +9,10 @@ from rowferry.delivery.claim import Held
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> str:
-    name, left = edge.name_in(event, "pull"), context.get_remaining_time_in_millis
+    name, left_seconds = edge.name_in(event, "pull"), edge.time_left(context.get_remaining_time_in_millis)
     with edge.call() as app:
         try:
-            edge.after_pull(name, app.pull(name, left_seconds=lambda: edge.seconds_left(left())))
+            edge.after_pull(name, app.pull(name, left_seconds=left_seconds))
         except Held:
             return "held"  # the one that holds it does the work
         return "pulled"

@@ -11,7 +11,6 @@ from rowferry.delivery.claim import Held
 def handler(event: dict[str, Any], context: LambdaContext) -> str:
     with edge.call() as app:
         try:
-            left = context.get_remaining_time_in_millis
-            return app.start_sync(edge.name_in(event, "sync"), lambda: edge.seconds_left(left())).status
+            return app.start_sync(edge.name_in(event, "sync"), edge.time_left(context.get_remaining_time_in_millis)).status
         except Held:
             return "held"  # the one that holds it does the work

@@ -8,6 +8,5 @@ from rowferry import edge
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> str:  # noqa: ARG001 (the platform's signature)
-    left = context.get_remaining_time_in_millis
     with edge.call() as app:
-        return str(app.sweep(lambda: edge.seconds_left(left())))
+        return str(app.sweep(edge.time_left(context.get_remaining_time_in_millis)))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -87,9 +89,15 @@ def each(keys: Iterable[str], work: Callable[[str], object]) -> None:
         raise failures[0]
 
 
-def seconds_left(milliseconds: float) -> float:
-    """The time a step may still take, when the platform gives so much."""
-    return max(0.0, milliseconds / 1000 - _LEEWAY_SECONDS)
+def time_left(milliseconds: Callable[[], float]) -> Callable[[], float]:
+    """How many seconds a step may still take, for as often as it asks, where the platform says how long a call may last."""
+    return lambda: max(0.0, milliseconds() / 1000 - _LEEWAY_SECONDS)
+
+
+def time_left_from_now() -> Callable[[], float]:
+    """The same where the platform does not say it (Cloud Run): from now to the function's time-out, set by Terraform."""
+    ends_at = time.monotonic() + float(os.environ.get("ROWFERRY_TIMEOUT_SECONDS", "540"))
+    return time_left(lambda: 1000 * (ends_at - time.monotonic()))
 
 
 def after_load(result: LoadResult) -> None:
