@@ -94,6 +94,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         "avro": avro(),
         "avro, deflate": avro("deflate"),
         "parquet": parquet(folder),
+        "avro, bzip2": avro("bzip2"),
         "parquet, gzip": gzip.compress(parquet(folder)),
     }
 
@@ -116,6 +117,7 @@ NAMES = [
     "json array, pretty",
     "avro",
     "avro, deflate",
+    "avro, bzip2",
     "parquet",
     "parquet, gzip",
 ]
@@ -248,6 +250,37 @@ def test_amplitudes_zip_and_merged_ids(tmp_path: Path) -> None:
     columns = ("uuid", "insert_id", "event_time", "user_properties", "new")
     assert found.table("raw.amp", *columns) == [(uuid, "i", AT, {"a.b": 1}, "1") for uuid in ("h", "z0", "z1", "z2")]
     assert found.table("raw.amp_merged_ids", "amplitude_id", "merged_amplitude_id") == [(5, 6)]
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate", "bzip2", "xz"])
+def test_avro_of_plain_types_loads_whatever_its_codec(tmp_path: Path, codec: str) -> None:
+    """DuckDB's extension reads few codecs; the others go the other way, and are not called damaged."""
+    out = io.BytesIO()
+    fastavro.writer(out, {"type": "record", "name": "Row", "fields": [{"name": "id", "type": "string"}]}, [{"id": "1"}, {"id": "2"}], codec)
+    found = Bench(tmp_path, {"f": {"path": "f/*", "table": "raw.t"}})
+    assert found.load("f/a.avro", out.getvalue()).status == "loaded"
+    assert found.table("raw.t", "id") == [("1",), ("2",)]
+
+
+@pytest.mark.parametrize("kind", ["avro", "parquet"])
+def test_a_zip_of_several_columnar_files_loads_all_rows(tmp_path: Path, kind: str) -> None:
+    """Each file of an archive is read for itself: put together they would be one damaged file."""
+    one = avro() if kind == "avro" else parquet(tmp_path)
+    other = avro("deflate") if kind == "avro" else parquet(tmp_path, "SELECT 'x' AS id, 5 AS more")
+    found = Bench(tmp_path, {"f": {"path": "f/*", "table": "raw.t", "columns": COLUMNS}})
+    result = found.load("f/a.zip", zipped(a=one, b=other))
+    assert (result.status, result.rows) == ("loaded", 6 if kind == "avro" else 4), result
+
+
+def test_a_zip_with_two_files_of_one_name_loads_both(tmp_path: Path) -> None:
+    """An archive that was added to may hold a name twice; by its name only the last one was found, and read twice."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("a.csv", "id\n1\n")
+        archive.writestr("a.csv", "id\n2\n")
+    found = Bench(tmp_path, {"f": {"path": "f/*", "table": "raw.t"}})
+    assert found.load("f/a.zip", out.getvalue()).rows == 2
+    assert found.table("raw.t", "id") == [("1",), ("2",)]
 
 
 def test_format_says_what_a_file_must_be(tmp_path: Path) -> None:

@@ -352,6 +352,34 @@ def test_names_with_wildcards_are_read_as_they_stand(tmp_path: Path) -> None:
     assert found.table("crm.customers", "customer_id") == [("right",)]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '"id\nof it",v\n1,a\n2,b\n',
+        '\r\n\r\n"id of it",v\n1,a\n2,b\n',
+        '"id of it",v\r1,a\r2,b\n',
+        '"id of it",v\r\n1,a\n2,b\r\n',
+        '"id of it",v\n1,a\r\n2,b',
+    ],
+)
+@pytest.mark.parametrize("compress", [False, True])
+def test_no_row_is_lost_to_odd_line_ends(tmp_path: Path, content: str, compress: bool) -> None:
+    """A header over two lines, blank lines before it, and lines that end in several ways: DuckDB alone took no row of these, or not all."""
+    found = Bench(tmp_path, {"f": {"path": "f/*", "table": "raw.t"}})
+    result = found.load("f/a.csv.gz" if compress else "f/a.csv", content)
+    assert (result.status, result.rows) == ("loaded", 2)
+    assert found.table("raw.t", "id_of_it", "v") == [("1", "a"), ("2", "b")]
+
+
+@pytest.mark.parametrize("title", ["Report\r\n", 'The "one\n', 'The "one\r\n'])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_before_the_header_are_skipped_whatever_is_in_them(tmp_path: Path, title: str, end: str) -> None:
+    """A title that ends its line in another way than the rows, or has a single quote, costs no row."""
+    found = Bench(tmp_path, {"f": {"path": "f/*", "table": "raw.t", "skip_lines": 2}})
+    result = found.load("f/a.csv", title + end.join(["", "id,v", '1,"a"', "2,b", ""]))
+    assert (result.status, result.rows) == ("loaded", 2)
+
+
 def test_other_delimiters_quotes_encodings_and_headers(tmp_path: Path) -> None:
     """What a feed says of its CSVs holds, and a byte order mark is no part of the first name."""
     found = Bench(

@@ -38,12 +38,13 @@ def read_avro(stream: IO[bytes]) -> Iterator[tuple[int, Mapping[str, Any]]]:
             yield rows, record
 
 
-def read_schema(stream: IO[bytes]) -> Any:
-    """The schema at the file's start. Raises `FileRejected`."""
+def read_header(stream: IO[bytes]) -> tuple[Any, str]:
+    """The schema and the codec at the file's start. Raises `FileRejected`."""
     import fastavro
 
     with _explained(lambda: 0):
-        return fastavro.reader(stream).writer_schema
+        reader = fastavro.reader(stream)
+        return reader.writer_schema, str(reader.codec)
 
 
 def count_rows(stream: IO[bytes]) -> int:

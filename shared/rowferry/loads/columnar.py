@@ -6,46 +6,51 @@ types it does not know as we do, `avrorows` reads the file, at a seventh of the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
 from rowferry.errors import FileRejected
-from rowferry.loads.avrorows import count_rows, read_schema
+from rowferry.loads.avrorows import count_rows, read_header
 
 _MEMORY = "512MB"
 _NESTED = ("struct", "map", "list", "array", "union")
+_CODECS = ("null", "deflate")  # what the extension reads of those that Avro has
 _SIMPLE_AVRO = frozenset({"null", "boolean", "int", "long", "float", "double", "string"})
 
 
-def parquet_to_csv(file: Path, out: Path) -> tuple[tuple[str, ...], int]:
-    """Write a CSV without header of every column as text, and each row's number as last column.
+def parquet_to_csv(files: Sequence[Path], out: Path) -> tuple[tuple[str, ...], int]:
+    """Write a CSV without header of every column of the files as text, and each row's number as last column.
 
     NULL is an empty cell, every other one is quoted; nested values are JSON, bytes Base64. Returns
     the columns' names and the rows. Raises `FileRejected`.
     """
     with _Reader() as reader:
-        return reader.to_csv(f"read_parquet({_quoted(file)})", out)
+        return reader.to_csv(_read_parquet(files), out)
 
 
-def parquet_to_json_lines(file: Path, out: Path) -> None:
+def parquet_to_json_lines(files: Sequence[Path], out: Path) -> None:
     """Write a line of JSON for each row, for files whose nested columns become columns of their own."""
     with _Reader() as reader:
-        reader.run(f"COPY (SELECT * FROM read_parquet({_quoted(file)})) TO {_quoted(out)} (FORMAT json)")
+        reader.run(f"COPY (SELECT * FROM {_read_parquet(files)}) TO {_quoted(out)} (FORMAT json)")
 
 
-def avro_to_csv(file: Path, out: Path) -> tuple[tuple[str, ...], int] | None:
-    """As `parquet_to_csv`; None when the file has to be read another way. Raises `FileRejected`.
+def avro_to_csv(files: Sequence[Path], out: Path) -> tuple[tuple[str, ...], int] | None:
+    """As `parquet_to_csv`; None when they have to be read another way. Raises `FileRejected`.
 
     DuckDB takes the end of a cut-off file for its end (extension of 1.5.5), so the rows that the
     file's own blocks promise are counted first.
     """
+    if len(files) > 1 or find_spec("duckdb_extensions") is None:
+        return None
+    file = files[0]
     with file.open("rb") as stream:
-        schema = read_schema(stream)
+        schema, codec = read_header(stream)
+        if not _is_simple(schema) or codec not in _CODECS:
+            return None
         stream.seek(0)
         promised = count_rows(stream)
-    if not _is_simple(schema) or find_spec("duckdb_extensions") is None:
-        return None
     with _Reader() as reader:
         if not reader.load_avro():
             return None
@@ -127,6 +132,11 @@ def _text(name: str, kind: Any) -> str:
     if str(kind.id) in _NESTED:
         return f"CAST(to_json({column}) AS VARCHAR)"
     return f"to_base64({column})" if str(kind.id) == "blob" else f"CAST({column} AS VARCHAR)"
+
+
+def _read_parquet(files: Sequence[Path]) -> str:
+    """A table function over the files of an archive, whose columns may differ."""
+    return f"read_parquet([{', '.join(map(_quoted, files))}], union_by_name = true)"
 
 
 def _quoted(path: Path) -> str:

@@ -86,7 +86,7 @@ class Staging:
         """Every row by the names in the file, with its line. Raises `FileRejected` where the file breaks."""
         with TemporaryDirectory(prefix="rowferry-load-") as folder:
             if found.kind == "parquet":
-                parquet_to_json_lines(self._plain_file(Path(folder) / "file.parquet"), Path(folder) / "rows.json")
+                parquet_to_json_lines(self._plain_files(Path(folder)), Path(folder) / "rows.json")
             if found.kind == "csv":
                 yield from self._csv_records(found)
             elif found.kind != "empty":
@@ -103,6 +103,8 @@ class Staging:
     def _load_directly(self, found: Sniffed) -> Staged:
         with closing(self._rows_of_csv(found)) as rows:
             names, skip = self._read_header(rows)
+        if skip != int(self.contract.settings.header):
+            raise LoadFailed("lines stand before the first row that engines count each in their own way")
         shape = CsvFile(
             columns=[f"c_{place}" for place in range(len(names))],
             delimiter=self.contract.settings.delimiter,
@@ -116,7 +118,7 @@ class Staging:
 
     def _check_text(self) -> None:
         for plain in self._plain():
-            check_text(plain, self.limits.row_bytes)
+            check_text(plain, self.limits.row_bytes, self.contract.settings.quote)
 
     def _load_spooled(self, found: Sniffed) -> Staged:
         with TemporaryDirectory(prefix="rowferry-load-") as folder:
@@ -135,10 +137,10 @@ class Staging:
                 return spool_cells(_even(rows, len(names)), names, path)
         if found.kind in ("parquet", "avro") and not self.contract.nests:
             to_csv = parquet_to_csv if found.kind == "parquet" else avro_to_csv
-            if (done := to_csv(self._plain_file(path.with_name(f"file.{found.kind}")), path)) is not None:
+            if (done := to_csv(self._plain_files(path.parent), path)) is not None:
                 return Spooled(path, *done)
         if found.kind == "parquet":
-            parquet_to_json_lines(self._plain_file(path.with_name("file.parquet")), path.with_name("rows.json"))
+            parquet_to_json_lines(self._plain_files(path.parent), path.with_name("rows.json"))
         return spool_records(lambda: self._records(found, path.parent), path)
 
     def _records(self, found: Sniffed, folder: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -155,12 +157,14 @@ class Staging:
             return read_json_array(plain, found.encoding, self.limits.row_bytes)
         return read_json_lines(plain, found.encoding, found.bare_lines, self.limits.row_bytes)
 
-    def _plain_file(self, path: Path) -> Path:
-        """The unpacked file under a plain name, for libraries that read files by name."""
-        with path.open("wb") as file:
-            for plain in self._plain():
+    def _plain_files(self, folder: Path) -> list[Path]:
+        """The unpacked files under plain names, for libraries that read files by name."""
+        paths = []
+        for place, plain in enumerate(self._plain()):
+            paths.append(folder / f"file-{place}")
+            with paths[-1].open("wb") as file:
                 shutil.copyfileobj(plain, file, MIB)
-        return path
+        return paths
 
     def _rows_of_csv(self, found: Sniffed) -> Generator[tuple[int, Cells], None, None]:
         settings = self.contract.settings

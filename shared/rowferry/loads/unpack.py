@@ -160,12 +160,12 @@ def _members(source: io.BufferedReader[_Guarded], limits: FileLimits, budget: _B
     """Each file of a ZIP, itself unpacked where it is packed again (Amplitude: gzip in ZIP)."""
     with closing(_seekable(source)) as seekable:
         archive = _read_directory(seekable, limits)
-        for name in archive:
-            with closing(_member(seekable, name, budget)) as member:
+        for found in archive:
+            with closing(_member(seekable, found, budget)) as member:
                 yield _open(member, budget) if find_compression(member.peek(4)[:4]) else member
 
 
-def _read_directory(seekable: IO[bytes], limits: FileLimits) -> list[str]:
+def _read_directory(seekable: IO[bytes], limits: FileLimits) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(seekable) as archive:
             members = archive.infolist()
@@ -177,13 +177,13 @@ def _read_directory(seekable: IO[bytes], limits: FileLimits) -> list[str]:
         raise FileRejected("wrong_format", "the file is an Excel workbook or a Word document; export it as CSV")
     if any(member.flag_bits & 0x1 for member in members):
         raise FileRejected("encrypted", "the ZIP is encrypted; deliver it without a password")
-    names = (member.filename for member in members if not member.is_dir())
-    return sorted(name for name in names if not name.startswith(_NOT_DATA) and "/." not in name)
+    data = [each for each in members if not (each.is_dir() or each.filename.startswith(_NOT_DATA) or "/." in each.filename)]
+    return sorted(data, key=lambda each: each.filename)
 
 
-def _member(seekable: IO[bytes], name: str, budget: _Budget) -> io.BufferedReader[_Guarded]:
+def _member(seekable: IO[bytes], found: zipfile.ZipInfo, budget: _Budget) -> io.BufferedReader[_Guarded]:
     try:
-        return io.BufferedReader(_Guarded(zipfile.ZipFile(seekable).open(name), budget), MIB)
+        return io.BufferedReader(_Guarded(zipfile.ZipFile(seekable).open(found), budget), MIB)
     except (zipfile.BadZipFile, NotImplementedError):
         raise FileRejected("damaged", _DAMAGED) from None
 
