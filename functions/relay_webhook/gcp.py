@@ -13,7 +13,7 @@ from rowferry.webhooks.relay import answer
 def relay_webhook(request: Request) -> Response:
     try:
         body = _body(request)
-    except (ParseException, OSError):  # chunks that are none, and a caller who hung up
+    except (ParseException, OSError, EOFError):  # chunks that are none, and a caller who hung up
         found = answer(400, "malformed")
     else:
         found = edge.app().relay.answer(Call(request.method, request.full_path, _headers(request), body, request.remote_addr or ""))
@@ -23,6 +23,8 @@ def relay_webhook(request: Request) -> Response:
 def _body(request: Request) -> bytes:
     """The bytes as they came, which a signature is over. Of too many, the rest is not kept in memory, as the framework would do."""
     body = request.stream.read(MOST_BODY_BYTES + 1)
+    if len(body) < min(request.content_length or 0, MOST_BODY_BYTES):  # a form that is cut short is a form as well
+        raise EOFError
     while len(body) > MOST_BODY_BYTES and request.stream.read(1 << 16):
         pass
     return body

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
+import struct
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,29 +25,36 @@ rowferry: 1
 warehouse: {engine: duckdb, path: warehouse.duckdb}
 state: ./state
 destinations: {ops: {vendor: slack, webhook_url: "env:SLACK"}}
-webhooks: {shop: {verify: {scheme: github, secret: "env:SECRET"}, routes: [{notify: {to: ops, text: "{{ word }}"}}]}}
+webhooks:
+  shop: {verify: {scheme: github, secret: "env:SECRET"}, routes: [{notify: {to: ops, text: "{{ word }}"}}]}
+  form: {verify: {scheme: bearer, secret: "env:SECRET"}, routes: [{notify: {to: ops, text: "{{ amount }}"}}]}
 """
 Ask = Callable[[bytes], tuple[int, bytes]]
 
 
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """Send bytes over a connection of their own; the status and the body of the first answer."""
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Where the server listens."""
     folder = tmp_path_factory.mktemp("web")
     (folder / "rowferry.yaml").write_text(SETTINGS)
     environment = {"SECRET": SECRET, "SLACK": "https://hooks.slack.com/services/T/B/x"}
     with App(read_settings(Path(folder), environment), base=folder, environment=environment) as app, listen(Machine(app), 0) as address:
-        port = int(address.rpartition(":")[2])
+        yield int(address.rpartition(":")[2])
 
-        def send(request: bytes) -> tuple[int, bytes]:
-            with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-                connection.sendall(request)
-                connection.shutdown(socket.SHUT_WR)
-                answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
-            found = re.match(rb"HTTP/1\.1 (\d{3}) ", answer)
-            return (int(found[1]) if found else 0), answer.partition(b"\r\n\r\n")[2]
 
-        yield send
+@pytest.fixture(scope="module")
+def ask(port: int) -> Ask:
+    """Send bytes over a connection of their own; the status and the body of the first answer."""
+
+    def send(request: bytes) -> tuple[int, bytes]:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        found = re.match(rb"HTTP/1\.1 (\d{3}) ", answer)
+        return (int(found[1]) if found else 0), answer.partition(b"\r\n\r\n")[2]
+
+    return send
 
 
 def _head(method: str = "POST", path: str = "/hooks/shop", **headers: str) -> bytes:
@@ -86,12 +95,47 @@ def test_any_other_method_is_not_allowed(ask: Ask, method: str) -> None:
         ({"content_length": "2", "transfer_encoding": "chunked"}, b"2\r\n{}\r\n0\r\n\r\n", 400), ({"transfer_encoding": "gzip"}, b"", 400),
         ({"transfer_encoding": "chunked"}, b"zz\r\n", 400), ({"transfer_encoding": "chunked"}, b"7fffffff\r\n", 413),
         ({"transfer_encoding": "chunked"}, b"7a0000\r\n" + b"x" * 0x7A0000 + b"\r\n7a0000\r\n", 413),
-        ({"content_length": "50"}, b"{}", 401), ({"transfer_encoding": "chunked"}, b"5\r\n{}", 400),
+        ({"content_length": "50"}, b"{}", 400), ({"transfer_encoding": "chunked"}, b"5\r\n{}", 400),
     ],
 )  # fmt: skip
 def test_a_length_that_lies(ask: Ask, headers: dict[str, str], body: bytes, status: int) -> None:
     """Refused without reading on, and the connection ends: what follows may be anything."""
     assert ask(_head(**headers) + body)[0] == status
+
+
+def test_a_caller_who_hangs_up_half_way_is_not_taken_in(ask: Ask) -> None:
+    """What is signed would not match, but a form under a token that is cut short is a form all the same."""
+    headers = {"authorization": f"Bearer {SECRET}", "content-type": "application/x-www-form-urlencoded"}
+    assert ask(_head(path="/hooks/form", content_length="20", **headers) + b"word=one&amount=1") == (400, b'{"status":"malformed"}')
+    assert ask(_head(path="/hooks/form", content_length="20", **headers) + b"word=one&amount=1999") == (200, b'{"status":"accepted"}')
+
+
+def test_two_lengths_are_none(ask: Ask) -> None:
+    """Two that differ are refused, since two readers would each take another one; the same twice is one (RFC 9112, 6.3)."""
+    body, headers = _signed("lengths")
+    head = _head(content_length=str(len(body)), **headers)
+    assert ask(head.replace(b"host: x", b"host: x\r\ncontent-length: 4") + body)[0] == 400
+    assert ask(head.replace(b"host: x", b"host: x\r\ncontent-length: %d" % len(body)) + body)[0] == 200
+
+
+def test_the_body_of_a_page_is_no_request(ask: Ask) -> None:
+    """What comes along with a GET that reads no body is not taken for the next request: the connection ends."""
+    body, headers = _signed("smuggled")
+    smuggled = _head(content_length=str(len(body)), **headers) + body
+    assert ask(b"GET /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(smuggled) + smuggled) == (200, b"ok")
+
+
+def test_a_caller_who_is_gone_makes_no_traceback(port: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """A connection that is reset is everyday; the log is for what a person has to look at."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closes with a reset
+    connection.sendall(_head(content_length="100"))
+    while not (handlers := [thread for thread in threading.enumerate() if "process_request_thread" in thread.name and thread.is_alive()]):
+        pass
+    connection.close()
+    for handler in handlers:
+        handler.join()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

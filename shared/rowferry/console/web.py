@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from rowferry.console import page
 from rowferry.errors import UsageError
@@ -51,6 +53,11 @@ class _Server(ThreadingHTTPServer):
         self.machine = machine
         super().__init__(address, _Handler)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller who hangs up is no fault of ours, and makes no traceback."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -60,7 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith("/hooks/"):
             self.do_POST()
-        elif self.path == "/healthz":
+            return
+        self.close_connection |= "content-length" in self.headers or "transfer-encoding" in self.headers  # a body that is not read
+        if self.path == "/healthz":
             self._send(Answer(200, b"ok"))
         else:
             machine = self.server.machine
@@ -69,7 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         try:
-            body = self._read_chunks() if "transfer-encoding" in self.headers else self._read(self.headers.get("content-length", "0"), 10)
+            sizes = dict.fromkeys(self.headers.get_all("content-length", ["0"]))
+            body = self._read_chunks() if "transfer-encoding" in self.headers else self._read(",".join(sizes), 10)
         except _BadBody as error:
             self.close_connection = True  # where the next request would start is not known
             self._send(answer(error.status, error.word))
@@ -90,7 +100,10 @@ class _Handler(BaseHTTPRequestHandler):
             raise _BadBody(400, "malformed")
         if before + int(size, base) > _MOST_BODY_BYTES:
             raise _BadBody(413, "too large")
-        return self.rfile.read(int(size, base))
+        body = self.rfile.read(int(size, base))
+        if len(body) < int(size, base):  # the caller hung up: a form that is cut short is a form as well
+            raise _BadBody(400, "malformed")
+        return body
 
     def _read_chunks(self) -> bytes:
         """A body whose sender did not know its length (RFC 9112, 7.1). Raises `_BadBody`."""
