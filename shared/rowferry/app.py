@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -211,15 +212,15 @@ class App(Parts):
             return LoadResult(key, None, "skipped", reason=f"it waits for others of its window, until {until:%H:%M:%S} UTC")
         return self.load_export(key)
 
-    def load_missed(self, older_than: timedelta = timedelta()) -> list[LoadResult]:
-        """Load every object that the ledger does not know and that has been there so long. One in a feed's folder that
-        no feed takes, or that two would, is `failed` with no feed."""
+    def load_missed(self, older_than: timedelta = timedelta(), left_seconds: Callable[[], float] = forever) -> list[LoadResult]:
+        """Load every object that the ledger does not know and that has been there so long, while there is time. One in a
+        feed's folder that no feed takes, or that two would, is `failed` with no feed."""
         from rowferry.loads.result import LoadResult
         from rowferry.loads.sweep import Missed, Stray, missed
 
         now = self.clock.now()
         found = list(missed(self.exports, self.loader.ledger, self.feeds, now - older_than, now))
-        keys = [file.key for file in found if isinstance(file, Missed)]
+        keys = takewhile(lambda _: left_seconds() > _SWEEP_SECONDS, (file.key for file in found if isinstance(file, Missed)))
         strays = [LoadResult(file.key, None, "failed", reason=file.problem, code="no_feed") for file in found if isinstance(file, Stray)]
         return [*strays, *(self._after_load(result) for result in self.loader.load_many(keys))]
 
@@ -321,16 +322,12 @@ class App(Parts):
         """Start again what an event missed or a crash left behind; how much of each kind.
 
         Chunks and receipts are announced anew, so that the platform hands them to their own functions. Runs that
-        are still to be planned come last, since a large one may take all the time that is left.
+        are still to be planned and files come last: a large one may take all the time that is left, or the process.
         """
         from rowferry.webhooks import repeats
 
-        found = {"runs": 0, "chunks": 0, "files": 0, "relays": self.sweeper.forget_relays()}
+        found = {"runs": 0, "chunks": 0, "files": 0, "relays": self.sweeper.forget_relays(), "notices": self.notices.finish()}
         repeats.forget(self.state, self.clock.now())
-        if self.feeds and self.settings.exports is not None:
-            found["files"] = sum(1 for result in self.load_missed(LEFT_ALONE) if result.feed is not None)
-        self.tell_late_feeds()
-        found["notices"] = self.notices.finish()
         unplanned = []
         for run in self.sweeper.open_runs(self.settings.syncs):
             found["runs"] += 1
@@ -342,6 +339,9 @@ class App(Parts):
         found["chunks"] = self.sweeper.announce(self.sweeper.stuck_chunks(), lambda: left_seconds() - _SWEEP_SECONDS)
         for sync in unplanned:
             self._start_again(sync, left_seconds)
+        if self.feeds and self.settings.exports is not None:
+            found["files"] = sum(1 for result in self.load_missed(LEFT_ALONE, left_seconds) if result.feed is not None)
+        self.tell_late_feeds()
         self.start_wanted(left_seconds)
         return found
 
