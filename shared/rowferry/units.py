@@ -9,6 +9,9 @@ _NO_DECIMALS = frozenset(
     ["bif", "clp", "djf", "gnf", "isk", "jpy", "kmf", "krw", "pyg", "rwf", "ugx", "uyi", "vnd", "vuv", "xaf", "xof", "xpf"]
 )
 _THREE_DECIMALS = frozenset(["bhd", "iqd", "jod", "kwd", "lyd", "omr", "tnd"])
+# Where Stripe counts otherwise (docs.stripe.com/currencies, special cases, and support.stripe.com "Deprecation of fractional ISK
+# charges", read 2026-11-22): two have no decimals any more and are written with them all the same, one is written without.
+_AT_STRIPE = {"isk": "usd", "ugx": "usd", "mga": "jpy"}
 _MILLISECONDS_FROM = 100_000_000_000  # in seconds that is the year 5138, in milliseconds 1973
 
 
@@ -20,6 +23,11 @@ def major_units(amount: float | None, currency: str | None) -> float | None:
     if code in _NO_DECIMALS:
         return amount
     return amount / (1000 if code in _THREE_DECIMALS else 100)
+
+
+def stripe_units(amount: float | None, currency: str | None) -> float | None:
+    """`major_units` of what Stripe writes: its 500 in ISK are 5 krónur."""
+    return major_units(amount, currency and _AT_STRIPE.get(currency.lower(), currency))
 
 
 def instant(number: float | None) -> datetime | None:

@@ -24,6 +24,7 @@ VALUES: dict[str, Any] = {
         ("{{ data.object.plan.name.first }}", "–"),
         ("{{ missing.below[0] }}|{{ missing|upper }}|{{ missing|default('x') }}", "–||x"),
         ("{{ data.object.amount|major_units(currency) }} {{ currency|upper }}", "19.99 EUR"),
+        ("{{ data.object.amount|stripe_units('isk') }}", "19.99"),
         ("{{ missing|major_units(currency) }} {{ s|major_units(missing) }} {{ at|iso_time }}", "– – 2025-11-21T08:00:00+00:00"),
         ("{% for x in [1, 2] %}{{ loop.index }}{% if not loop.last %}, {% endif %}{% endfor %}", "1, 2"),
         ("{{ 'big' if n > 2 else 'small' }}{% set q = n * 2 %} {{ q }}", "big 6"),

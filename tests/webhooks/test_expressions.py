@@ -27,6 +27,8 @@ EVENT = {
         ("type", "x"), ("missing.below", None), ("'constant'", "constant"), ("`5`", 5), ("missing || type", "x"),
         ("upper(type)", "X"), ("lower(currency)", "usd"), ("trim(' a ')", "a"), ("upper(none)", None),
         ("major_units(n, currency)", 19.99), ("major_units(n, 'jpy')", 1999), ("major_units(n, 'KWD')", 1.999),
+        ("stripe_units(n, currency)", 19.99), ("stripe_units(n, 'ISK')", 19.99), ("major_units(n, 'ISK')", 1999),
+        ("stripe_units(n, 'jpy')", 1999), ("stripe_units(n, 'mga')", 1999), ("stripe_units(n, none)", None),
         ("major_units(none, currency)", None), ("major_units(n, none)", None),
         ("iso_time(at)", "2025-11-21T08:00:00+00:00"), ("iso_time(ms)", "2025-11-21T08:00:00.500000+00:00"), ("iso_time(none)", None),
         ("iso_time(`1e300`)", None), ("contains(none, 'x')", None), ("upper(n)", None), ("sum(empty)", 0),

@@ -40,7 +40,7 @@ _FILTERS = {
         *("abs", "capitalize", "count", "d", "default", "first", "float", "int", "join", "last", "length", "list", "lower"),
         *("max", "min", "round", "string", "sum", "title", "trim", "truncate", "upper"),
     )
-} | {"iso_time": _given(units.iso_time), "major_units": _given(units.major_units)}
+} | {found.__name__: _given(found) for found in (units.iso_time, units.major_units, units.stripe_units)}
 _NODES = frozenset(
     [
         *("Template", "Output", "TemplateData", "For", "If", "Assign", "Name", "Const", "Tuple", "List", "Dict", "Pair", "Getattr"),

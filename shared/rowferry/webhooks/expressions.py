@@ -2,6 +2,7 @@
 
     upper(text)  lower(text)  trim(text)
     major_units(amount, currency)   1999, 'usd' → 19.99; 1999, 'jpy' → 1999
+    stripe_units(amount, currency)  the same of what Stripe writes, whose 500 in ISK are 5 krónur
     iso_time(number)                seconds or milliseconds since 1970 → '2026-11-21T08:00:00+00:00'
 
 Each gives null for null, so that a field the sender left out is a field that is left out.
@@ -42,6 +43,10 @@ class _Functions(functions.Functions):
     @functions.signature(_NULLABLE_NUMBER, _NULLABLE_TEXT)
     def _func_major_units(self, amount: float | None, currency: str | None) -> float | None:
         return units.major_units(amount, currency)
+
+    @functions.signature(_NULLABLE_NUMBER, _NULLABLE_TEXT)
+    def _func_stripe_units(self, amount: float | None, currency: str | None) -> float | None:
+        return units.stripe_units(amount, currency)
 
 
 _FUNCTIONS = _Functions()
