@@ -82,6 +82,13 @@ def test_what_is_not_known_is_no_recovery(shop: Shop) -> None:
     assert len(shop.told) == 2
 
 
+def test_a_share_of_nothing_is_no_recovery(shop: Shop) -> None:
+    """0 / 0 in floating point is not NULL but NaN, which is less than nothing and equal to nothing: it is not known either."""
+    looks = [shop.look(sql=f"SELECT CAST('{share}' AS FLOAT64) AS orders").state for share in ("nan", "50", "nan", "500")]
+    assert looks == ["ok", "firing", "firing", "ok"]
+    assert len(shop.told) == 2
+
+
 def test_against_the_look_before(shop: Shop) -> None:
     """A fall by half since the last look, and no fall where nothing is known yet."""
     states = []
