@@ -75,7 +75,7 @@ class Alerts:
         rows = list(islice(self._warehouse.query(alert.sql), 2))
         if len(rows) != 1:
             raise SourceError(f"the alert's sql gave {'more than one row' if rows else 'no row'}, and should give one; write an aggregate")
-        return {name: None if value != value else value for name, value in rows[0].items()}  # NaN alone is not itself
+        return {name: None if value != value else value for name, value in rows[0].items()}  # noqa: PLR0124 - NaN alone is not itself
 
     def _state_of(self, name: str, alert: Alert, known: Mapping[str, Any]) -> str:
         fires = read_condition(alert.fire_when).verdict(known)
