@@ -10,7 +10,7 @@ import pytest
 
 from rowferry.errors import UsageError
 from rowferry.loads.limits import FileLimits
-from support.loading import Bench
+from support.loading import Bench, ByContent
 
 CRM: dict[str, Any] = {
     "path": "crm/*",
@@ -257,6 +257,18 @@ def test_an_overwritten_file_replaces_its_rows_adds_them_or_is_left(tmp_path: Pa
         assert result.status == ("skipped" if policy == "ignore" else "loaded")
         assert [row[0] for row in found.table("crm.customers", "customer_id")] == ids
         assert found.load("crm/a.csv").status == "skipped"
+
+
+@pytest.mark.parametrize("settings", [{}, {"write": "replace"}, {"window": "5m"}])
+def test_content_that_comes_back_under_its_name_is_loaded_again(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Where a version is a hash of the content, the file of the day before yesterday is no repeat: yesterday's rows are in the table."""
+    store = ByContent(tmp_path / "exports")
+    found = Bench(tmp_path, {"f": {"path": "f/*", "table": "raw.t", "columns": {"id": "STRING"}, **settings}}, other_exports=store)
+    for content in ("id\n1\n", "id\n2\n3\n", "id\n1\n", "id\n2\n3\n"):
+        found.put("f/a.csv", content)
+        assert [each.status for each in found.loader.load_many(["f/a.csv"])] == ["loaded"]
+        assert [each.status for each in found.loader.load_many(["f/a.csv"])] == ["skipped"]
+        assert found.table("raw.t", "id") == sorted((each,) for each in content.split()[1:])
 
 
 def test_merge_keeps_the_newest_row_of_a_key_in_any_order(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from rowferry.loads.sweep import Missed, Stray, due, missed
 from rowferry.settings.feed import Feed
-from support.loading import Bench
+from support.loading import Bench, ByContent
 
 FEEDS: dict[str, dict[str, Any]] = {
     "crm": {"path": "crm/**.csv", "table": "crm.customers", "columns": {"id": "STRING"}},
@@ -32,6 +32,18 @@ def test_files_whose_event_never_came_are_found(tmp_path: Path) -> None:
     assert [each.key for each in found_by(bench)] == ["crm/1.csv", "crm/2.csv", "crm/3.csv"]
     bench.feeds = FEEDS | {"crm": FEEDS["crm"] | {"columns": {"x": "STRING"}}}
     assert [each.key for each in found_by(bench)] == ["crm/1.csv", "crm/2.csv", "crm/3.csv", "crm/bad.csv"]
+
+
+def test_content_that_came_back_is_missed(tmp_path: Path) -> None:
+    """A file that holds again what it held two versions ago has to be loaded, though its version stands in the ledger."""
+    bench = Bench(tmp_path, {"crm": FEEDS["crm"]}, other_exports=ByContent(tmp_path / "exports"))
+    for content in ("id\n1\n", "id\n2\n"):
+        bench.load("crm/1.csv", content)
+        assert found_by(bench) == []
+    bench.put("crm/1.csv", "id\n1\n")
+    assert [each.key for each in found_by(bench)] == ["crm/1.csv"]
+    bench.loader.load("crm/1.csv")
+    assert found_by(bench) == []
 
 
 def test_strays_in_a_feeds_folder_are_told(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import Any
 
 from rowferry.loads.statements import FEED_COLUMNS, LOADS, REJECTED_CELLS
+from rowferry.stores.port import Object
 from rowferry.warehouse.port import Param, TableShape, Warehouse
 from rowferry.warehouse.statements import render
 
@@ -72,6 +73,7 @@ class Entry:
     code: str | None
     reason: str | None
     contract: str
+    file_updated_at: datetime | None
     loaded_at: datetime
     window_id: str | None
 
@@ -84,6 +86,20 @@ class KnownFile:
     version: str
     status: str
     contract: str
+    file_updated_at: datetime | None
+
+
+def is_back(object: Object, known: Iterable[Entry | KnownFile]) -> bool:
+    """Whether a version that was loaded is live again, after another one took the place of its rows.
+
+    S3 tells versions by their content alone: what a file held the day before yesterday may be back today.
+    """
+    times: dict[bool, datetime] = {}
+    for each in known:
+        if each.status == "loaded" and each.file_updated_at is not None:
+            is_same = each.version == object.version
+            times[is_same] = max(each.file_updated_at, times.get(is_same, each.file_updated_at))
+    return len(times) == 2 and times[True] < times[False] < object.updated_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from rowferry.errors import FileRejected, TryLater, UsageError
 from rowferry.feeds.contract import missing_parts, read_contract
 from rowferry.feeds.routing import Ambiguous, Match, Skipped, explain, match, route, upload
 from rowferry.loads.fileload import FileLoad
-from rowferry.loads.ledger import Entry, Ledger
+from rowferry.loads.ledger import Entry, Ledger, is_back
 from rowferry.loads.limits import DEFAULT_LIMITS, FileLimits
 from rowferry.loads.plan import DEFAULT_WINDOW, WindowLimits, group_files, window_ends
 from rowferry.loads.quarantine import AS_WE_WRITE, Quarantine, corrects
@@ -132,9 +132,17 @@ class Loader:
             settled = self._settled(work, entries[key])
             if settled is not None:
                 results.append(settled)
+            elif is_back(found, entries[key]):
+                results.append(self._load_alone(found, matched))
             else:
                 works.append(work)
         return results + self._run_window(works) if works else results
+
+    def _load_alone(self, found: Object, matched: Match) -> LoadResult:
+        try:
+            return self._load_version(found, matched)
+        except NotFound:
+            return LoadResult(found.key, matched.name, "skipped", reason="it was overwritten meanwhile")
 
     def _run_window(self, works: list[FileLoad]) -> list[LoadResult]:
         try:
@@ -196,7 +204,7 @@ class Loader:
     def _settled(self, work: FileLoad, entries: list[Entry]) -> LoadResult | None:
         """What the ledger says is to be done with this version: None when it has to be loaded."""
         result = LoadResult(work.object.key, work.contract.feed, "skipped", work.contract.table)
-        for entry in entries:
+        for entry in entries if not is_back(work.object, entries) else ():
             if entry.version == work.object.version and entry.status in ("loaded", "skipped"):
                 return replace(result, table=entry.table_name, reason=entry.reason)
             if entry.version == work.object.version and entry.contract == work.contract_id:
@@ -230,7 +238,8 @@ class Loader:
         file = corrects(object.key) or object.key
         if file != object.key:
             contract = replace(contract, settings=contract.settings.model_copy(update=AS_WE_WRITE))
-        file_id = _hash(self._store.url, object.key, object.version)
+        again = [object.updated_at.isoformat()] if is_back(object, entries) else []
+        file_id = _hash(self._store.url, object.key, object.version, *again)
         settings_id = contract_id(matched)
         staging = Staging(
             store=self._store,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from rowferry.feeds.pattern import parse_pattern
 from rowferry.feeds.routing import UPLOADS, Ambiguous, Match, Unrouted, explain, route
-from rowferry.loads.ledger import Ledger
+from rowferry.loads.ledger import Ledger, is_back
 from rowferry.loads.load import contract_id
 from rowferry.loads.plan import window_ends
 from rowferry.loads.quarantine import corrects
@@ -70,13 +70,13 @@ class _Known:
 
     def has(self, object: Object, routed: Match) -> bool:
         """Whether this version is settled under today's settings."""
-        settled = False
+        rows = []
         while self._next is not None and self._next.file.encode() <= object.key.encode():
-            row = self._next
+            if self._next.file == object.key:
+                rows.append(self._next)
             self._next = next(self._rows, None)
-            if row.file == object.key and row.version == object.version:
-                settled = settled or row.status != "quarantined" or row.contract == contract_id(routed)
-        return settled
+        same = (row for row in rows if row.version == object.version)
+        return any(row.status != "quarantined" or row.contract == contract_id(routed) for row in same) and not is_back(object, rows)
 
 
 def _prefixes(feeds: Mapping[str, Feed]) -> list[str]:
