@@ -38,10 +38,10 @@ class ByContent(FolderStore):
             found, version=hashlib.md5(self.read(key)[0]).hexdigest(), updated_at=datetime(2024, 1, 1, 0, self.minute, tzinfo=UTC)
         )
 
-    def list(self, prefix: str = "") -> Iterator[Object]:
-        return (found for each in super().list(prefix) if (found := self.head(each.key)) is not None)
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Object]:
+        return (found for each in super().list(prefix, after) if (found := self.head(each.key)) is not None)
 
-    def open(self, key: str, version: str | None = None) -> IO[bytes]:  # noqa: ARG002 (what is live is what was asked for here)
+    def open(self, key: str, version: str | None = None) -> IO[bytes]:
         return super().open(key)
 
 
