@@ -142,6 +142,7 @@ module "function" {
   python          = local.build.python
   timeout_seconds = each.value.timeout_seconds
   memory_mb       = each.value.memory_mb
+  disk_mb         = each.value.disk_mb
   # Two is the least that a queue's mapping can be held to; one is one by reservation alone.
   reserved     = var.reserve_concurrency && each.value.trigger == "destination" && each.value.instances == 1 ? 1 : -1
   log_days     = var.log_days

@@ -188,6 +188,8 @@ module "function" {
     local.common_environment,
     # Cloud Run does not tell a function how long it may still run.
     { ROWFERRY_TIMEOUT_SECONDS = tostring(each.value.timeout_seconds) },
+    # What functions-framework works on at once; by itself 4, and the others would wait inside the instance.
+    each.value.at_once > 1 ? { THREADS = tostring(each.value.at_once) } : {},
     { for name in each.value.environment : name => var.environment[name] },
   )
   stores = merge(

@@ -148,6 +148,15 @@ def test_a_function_has_the_variables_it_needs(state: Resources) -> None:
         assert (federated_credentials(variables) is None) == ("warehouse" not in NEEDS[function])
 
 
+def test_a_function_that_unpacks_files_has_room_for_them(state: Resources) -> None:
+    """Lambda's own 512 MB under /tmp would end the load of a larger file, and each try of it."""
+    found = {
+        address.split('"')[1]: values["ephemeral_storage"][0]["size"] for address, values in of_type(state, "aws_lambda_function").items()
+    }
+    assert {name for name, size in found.items() if size == 10240} == {"load_export", "start_sync", "pull_reports", "sweep"}
+    assert set(found.values()) == {512, 10240}
+
+
 def test_secrets_are_made_empty_and_none_is_left_over(state: Resources) -> None:
     """A container for each secret that some function reads; no value anywhere in the state."""
     wanted = {

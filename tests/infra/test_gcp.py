@@ -170,6 +170,7 @@ def test_a_function_has_the_variables_it_needs(state: Resources) -> None:
     for address, values in of_type(state, "google_cloudfunctions2_function").items():
         function, destination = wanted_deployments()[deployment(address)]
         wanted = {"ROWFERRY_CONFIG", "ROWFERRY_TIMEOUT_SECONDS", "GOOGLE_CLOUD_PROJECT"} | wanted_references(function, destination, "env")
+        wanted |= {"THREADS"} if "at_once" in NEEDS[function] else set()
         assert set(values["service_config"][0]["environment_variables"]) == wanted
         assert values["build_config"][0]["entry_point"] == function
         assert values["build_config"][0]["environment_variables"] == {"GOOGLE_FUNCTION_SOURCE": f"{function}.py"}
@@ -257,6 +258,17 @@ def body(job: dict[str, Any]) -> Any:
     return json.loads(base64.b64decode(job["http_target"][0]["body"]))
 
 
+def test_every_way_to_fail_rings_an_alarm(state: Resources) -> None:
+    """Events that were given up, errors of functions, and timers, which leave no trace in the log of what they can't call."""
+    policies = of_type(state, "google_monitoring_alert_policy").values()
+    conditions = [values["conditions"][0] for values in policies]
+    filters = [(found["condition_threshold"] or found["condition_matched_log"])[0]["filter"] for found in conditions]
+    assert [re.search(r'resource.type ?= ?"(\w+)"', text)[1] for text in sorted(filters)] == [  # type: ignore[index]  # all have one
+        "cloud_run_revision", "pubsub_subscription", "cloud_scheduler_job",
+    ]  # fmt: skip
+    assert all("rowferry-" in text for text in filters)
+
+
 def test_instances_and_calls_at_once_follow_the_settings(state: Resources) -> None:
     """A destination's instances are its limit, one call at a time in each; the webhooks take many at once."""
     config = {deployment(a): v["service_config"][0] for a, v in of_type(state, "google_cloudfunctions2_function").items()}
@@ -264,6 +276,8 @@ def test_instances_and_calls_at_once_follow_the_settings(state: Resources) -> No
     assert limits["deliver_chunk_braze_main"] == (4, 1)
     assert limits["deliver_chunk_ops"] == (1, 1)
     assert limits["relay_webhook"] == (20, 40)
+    threads = {name: c["environment_variables"].get("THREADS") for name, c in config.items()}
+    assert (threads["relay_webhook"], threads["deliver_chunk_ops"]) == ("40", None)  # the framework's own are 4
 
 
 def test_nothing_of_the_runs_that_is_needed_later_expires(state: Resources) -> None:

@@ -91,6 +91,10 @@ resource "aws_lambda_function" "this" {
   memory_size                    = var.memory_mb
   reserved_concurrent_executions = var.reserved
 
+  ephemeral_storage {
+    size = var.disk_mb
+  }
+
   environment {
     variables = var.environment
   }

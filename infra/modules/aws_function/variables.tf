@@ -33,6 +33,11 @@ variable "memory_mb" {
   description = "Memory; processor time comes with it (a whole processor at 1,769 MB)."
 }
 
+variable "disk_mb" {
+  type        = number
+  description = "Room under /tmp, 512 to 10,240 MB; what is above 512 costs a five-hundredth of as much memory."
+}
+
 variable "reserved" {
   type        = number
   description = "Calls at the same time, kept for this function and never exceeded; -1 takes them from the account's pool."

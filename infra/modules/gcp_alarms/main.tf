@@ -1,4 +1,4 @@
-# What people are told of: events that were given up, and errors in the functions' logs.
+# What people are told of: events that were given up, errors in the functions' logs, timers that failed.
 
 resource "google_monitoring_alert_policy" "dead" {
   project               = var.project
@@ -57,5 +57,32 @@ resource "google_monitoring_alert_policy" "errors" {
         group_by_fields      = ["resource.label.service_name"]
       }
     }
+  }
+}
+
+# A timer that may not call its function leaves no error in the function's own log.
+resource "google_monitoring_alert_policy" "timers" {
+  project               = var.project
+  display_name          = "${var.name}: timers fail"
+  combiner              = "OR"
+  notification_channels = var.notification_channels
+  user_labels           = var.labels
+
+  conditions {
+    display_name = "Cloud Scheduler logs an error"
+    condition_matched_log {
+      filter = "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=~\"^${var.name}-\" AND severity>=ERROR"
+    }
+  }
+
+  alert_strategy {
+    notification_rate_limit {
+      period = "3600s"
+    }
+  }
+
+  documentation {
+    content   = "The next tick tries again; look at the job's log, at what the function's log says, and at who may call it."
+    mime_type = "text/markdown"
   }
 }

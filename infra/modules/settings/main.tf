@@ -71,6 +71,7 @@ locals {
       package         = local.needs[deployment.function].package
       timeout_seconds = local.needs[deployment.function].timeout_seconds
       memory_mb       = local.needs[deployment.function].memory_mb
+      disk_mb         = try(local.needs[deployment.function].disk_mb, 512)
       at_once         = try(local.needs[deployment.function].at_once, 1)
       batch           = try(local.needs[deployment.function].batch, 1)
       tries           = try(local.needs[deployment.function].tries, 5)
