@@ -41,12 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def redrive_aws(queue: str, region: str | None = None) -> int:
     """From the SQS queue `<queue>-dead` to `<queue>`; how many. Raises `CannotRedrive`."""
     import boto3  # noqa: TID251 - a tool beside the product
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: TID251
 
-    sqs = boto3.client("sqs", region_name=region)
     try:
+        sqs = boto3.client("sqs", region_name=region)
         source, target = (sqs.get_queue_url(QueueName=name)["QueueUrl"] for name in (f"{queue}-dead", queue))
-    except sqs.exceptions.QueueDoesNotExist:
-        raise CannotRedrive(f"there is no queue {queue} with {queue}-dead in this account and region") from None
+    except (BotoCoreError, ClientError) as error:
+        raise CannotRedrive(
+            f"there is no queue {queue} with {queue}-dead in this account and region, or we are not let in: {error}"
+        ) from None
     found = sqs.get_queue_attributes(QueueUrl=source, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
     waiting, sent = int(found["ApproximateNumberOfMessages"]), 0
     while sent < waiting:
@@ -108,7 +111,10 @@ def _session(project: str, *, is_emulator: bool) -> Any:
 
     if is_emulator:
         return requests.Session()
-    credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/pubsub"], quota_project_id=project)
+    try:
+        credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/pubsub"], quota_project_id=project)
+    except google.auth.exceptions.DefaultCredentialsError as error:
+        raise CannotRedrive(f"{error} Or: gcloud auth application-default login") from None
     return AuthorizedSession(credentials)  # type: ignore[no-untyped-call]  # Google's
 
 

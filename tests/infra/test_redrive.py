@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +43,19 @@ def test_a_queue_that_is_not_there_is_said(aws: Aws, capsys: pytest.CaptureFixtu
     """A misspelt name is a sentence and exit code 1."""
     assert redrive.main(["--cloud", "aws", "--queue", "rowferry-nobody"]) == 1
     assert "there is no queue rowferry-nobody" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp"])
+def test_who_is_not_signed_in_is_told_so(
+    cloud: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shell that knows neither region nor key: a sentence and exit code 1, no traceback."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "GOOGLE_", "CLOUDSDK_", "PUBSUB_"))]:
+        monkeypatch.delenv(name)
+    for name, value in {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "NO_GCE_CHECK": "true"}.items():
+        monkeypatch.setenv(name, value)
+    assert redrive.main(["--cloud", cloud, "--queue", "rowferry-x", "--project", "p"]) == 1
+    assert {"aws": "region", "gcp": "credentials"}[cloud] in capsys.readouterr().err
 
 
 class PubSubTwin(Twin):
