@@ -40,7 +40,7 @@ def test_a_missing_library_is_named_with_what_brings_it(tmp_path: Path, library:
     (tmp_path / "rowferry.yaml").write_text(yaml.safe_dump(settings))
     command = [sys.executable, "-c", WITHOUT, library, "sync", "customers", "--config", str(tmp_path)]
     environment = {"PATH": "/usr/bin:/bin", "ROWFERRY_SECRET_BRAZE_KEY": "k", "ROWFERRY_SECRET_SHOP_URL": "sqlite://"}
-    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
     assert found.returncode == 2, found.stderr
     assert library in found.stderr
     assert f"make install, or install rowferry[{extra}]" in found.stderr

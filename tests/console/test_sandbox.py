@@ -27,7 +27,7 @@ def shop(tmp_path: Path) -> Shop:
 
 
 def state(address: str) -> dict[str, object]:
-    with urlopen(address, timeout=10) as response:
+    with urlopen(address, timeout=300) as response:
         return dict(json.load(response))
 
 
@@ -48,7 +48,7 @@ def test_a_rehearsal_shows_what_would_be_sent(shop: Shop) -> None:
             time.sleep(0.1)
     finally:
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=300)[1]
     assert process.returncode == 0, said
     assert {path: path.stat().st_mtime_ns for path in shop.folder.rglob("*")} == before
 
@@ -58,6 +58,6 @@ def test_what_can_not_be_copied_is_not_rehearsed(shop: Shop) -> None:
     shop.settings["state"] = "gs://acme-state"
     shop.save()
     command = [sys.executable, "-m", "rowferry.cli", "serve", "--sandbox", "--port", "0", "--config", str(shop.config)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert found.returncode == 2
     assert "needs engine: duckdb and a folder as state" in found.stderr

@@ -68,12 +68,12 @@ def address(config: Path) -> Iterator[str]:
         yield found[0]
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=300) == 0
         process.communicate()
 
 
 def get(address: str) -> str:
-    with urlopen(address, timeout=10) as response:
+    with urlopen(address, timeout=300) as response:
         return str(response.read().decode())
 
 
@@ -113,7 +113,7 @@ def test_a_real_browser_shows_the_page(address: str, config: Path, twin: BrazeTw
     with tempfile.TemporaryDirectory() as profile:
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
         flags += ["--disable-component-update", "--disable-sync", f"--user-data-dir={profile}", "--dump-dom"]
-        shown = subprocess.run([str(CHROMIUM), *flags, address], capture_output=True, text=True, timeout=60, check=True).stdout
+        shown = subprocess.run([str(CHROMIUM), *flags, address], capture_output=True, text=True, timeout=300, check=True).stdout
     assert "<h2>Runs</h2>" in shown
     assert "<script" not in shown
     assert "http" not in shown.replace('http-equiv="refresh"', "")
@@ -125,7 +125,7 @@ def test_a_port_in_use_is_said(config: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         command = [sys.executable, "-m", "rowferry.cli", "serve", "--port", str(taken.getsockname()[1]), "--config", str(config)]
-        found = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **ENVIRONMENT}, timeout=60, check=False)
+        found = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **ENVIRONMENT}, timeout=300, check=False)
     assert found.returncode == 2
     assert "--port" in found.stderr
     assert "Traceback" not in found.stderr
@@ -162,7 +162,7 @@ def test_a_webhook_without_its_secret_is_told_at_once(config: Path, command: lis
     }
     config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "webhooks": {"shop": hook}}))
     whole = [sys.executable, "-m", "rowferry.cli", *command, "--config", str(config)]
-    found = subprocess.run(whole, capture_output=True, text=True, env={**os.environ, **ENVIRONMENT}, timeout=60, check=False)
+    found = subprocess.run(whole, capture_output=True, text=True, env={**os.environ, **ENVIRONMENT}, timeout=300, check=False)
     assert found.returncode == code
     assert "ROWFERRY_SECRET_SHOP_HOOK" in found.stderr + found.stdout
     assert "Traceback" not in found.stderr

@@ -47,7 +47,7 @@ def ask(port: int) -> Ask:
     """Send bytes over a connection of their own; the status and the body of the first answer."""
 
     def send(request: bytes) -> tuple[int, bytes]:
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=300) as connection:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
             answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
@@ -127,7 +127,7 @@ def test_the_body_of_a_page_is_no_request(ask: Ask) -> None:
 
 def test_a_caller_who_is_gone_makes_no_traceback(port: int, capfd: pytest.CaptureFixture[str]) -> None:
     """A connection that is reset is everyday; the log is for what a person has to look at."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=300)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closes with a reset
     connection.sendall(_head(content_length="100"))
     while not (handlers := [thread for thread in threading.enumerate() if "process_request_thread" in thread.name and thread.is_alive()]):

@@ -51,7 +51,7 @@ by_action_with_json = each([case for case in CASES if not getattr(examples(case[
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
     """One client for the whole suite: connections are kept, as the engine keeps them."""
-    with httpx.Client(timeout=30) as client:
+    with httpx.Client(timeout=300) as client:
         yield client
 
 

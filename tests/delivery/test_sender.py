@@ -127,9 +127,9 @@ def test_a_wait_ends_when_the_account_is_handed_back(store: FolderStore, twin: B
     found: list[Any] = []
     worker = threading.Thread(target=lambda: found.append(deliver(store, key, account, clock)))
     worker.start()
-    assert waits.wait(timeout=60)
+    assert waits.wait(timeout=300)
     account.hand_back("stopped by hand")
-    worker.join(timeout=60)
+    worker.join(timeout=300)
     assert [(delivery.status, delivery.reason) for delivery in found] == [("open", "stopped by hand")]
     assert deliver(store, key, account, clock).status == "open"  # nothing begins any more
     assert twin.requests == 1

@@ -67,7 +67,7 @@ def twin() -> Iterator[BrazeTwin]:
 
 @pytest.fixture
 def client() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=30) as client:
+    with httpx.Client(timeout=300) as client:
         yield client
 
 

@@ -43,7 +43,7 @@ def twin() -> Iterator[SlackTwin]:
 
 @pytest.fixture
 def sender(twin: SlackTwin) -> Iterator[TinySender]:
-    with httpx.Client(timeout=30) as client:
+    with httpx.Client(timeout=300) as client:
         yield TinySender(NOTICE, examples.settings(twin.url), client)
 
 

@@ -74,7 +74,7 @@ def test_a_burst_is_told_in_few_messages(cloud: str, send: Send, burst: int, req
 def _status(gcp: Shop, request: bytes) -> int:
     """The status that the server answers bytes with, from a caller who then hangs up; 0 where it hangs up itself."""
     assert isinstance(gcp.cloud, GcpCloud)
-    with socket.create_connection(("127.0.0.1", gcp.cloud.functions["relay_webhook"].port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", gcp.cloud.functions["relay_webhook"].port), timeout=300) as connection:
         try:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)

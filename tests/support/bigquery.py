@@ -27,7 +27,7 @@ from google.cloud.bigquery_storage import BigQueryReadClient  # noqa: TID251
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport  # noqa: TID251
 
 PROJECT = "test-project"
-_START_SECONDS = 60
+_START_SECONDS = 300
 
 
 class BigQueryEmulator:

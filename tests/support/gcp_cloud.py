@@ -30,7 +30,7 @@ from support.gcs_events import Form, Subscription
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 TRIES = 8
 ALL = ("load_export", "start_sync", "deliver_chunk", "finish_run", "sweep")
-_START_SECONDS = 60
+_START_SECONDS = 300
 
 
 class GcpFunction:
@@ -74,12 +74,12 @@ class GcpFunction:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(300)
 
     def kill(self) -> None:
         """SIGKILL, for the server and its workers. Returns when none of them is left."""
         os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(30)
+        self._process.wait(300)
         while self._listens():
             time.sleep(0.02)
 

@@ -58,7 +58,7 @@ class FaultProxy:
         return None if fault is not None and fault.reset == "after" else response
 
     def _ask(self, call: Call) -> Response:
-        connection = http.client.HTTPConnection(self._upstream, timeout=60)
+        connection = http.client.HTTPConnection(self._upstream, timeout=300)
         try:
             connection.request(call.method, call.path, call.body, dict(call.headers))
             response = connection.getresponse()

@@ -78,7 +78,7 @@ def test_two_at_once_send_no_row_twice(shop: Shop, twin: BrazeTwin) -> None:
     """A second `sync` of the name waits for the first, says so, and then finds nothing to send."""
     twin.latency_seconds = 0.05
     processes = [shop.process(["sync", "customers"]) for _ in range(2)]
-    said = [process.communicate(timeout=60)[1] for process in processes]
+    said = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert sum(b"sync/customers is at work elsewhere; waiting" in text for text in said) == 1
     assert sorted(item["external_id"] for item in shop.sent()) == sorted(f"u{i}" for i in range(ROWS))

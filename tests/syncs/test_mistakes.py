@@ -60,6 +60,6 @@ def test_a_damaged_claim_holds_nobody_up(shop: Shop) -> None:
 def test_rejects_with_nowhere_to_go_are_told(shop: Shop, out: str, said: str) -> None:
     """Exit code 2 and a sentence, no traceback."""
     command = [sys.executable, "-m", "rowferry.cli", "rejects", "customers", "--config", str(shop.config), "--out", str(shop.folder / out)]
-    found = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False, timeout=60)
+    found = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False, timeout=300)
     assert (found.returncode, "Traceback" in found.stderr) == (2, False)
     assert said in found.stderr

@@ -53,7 +53,7 @@ def test_a_connection_is_kept(twin: EchoTwin) -> None:
 
 def test_a_client_may_ask_whether_to_go_on(twin: EchoTwin) -> None:
     """curl asks with `Expect: 100-continue` before a large body."""
-    with socket.create_connection(("127.0.0.1", int(twin.url.rpartition(":")[2])), timeout=30) as raw:
+    with socket.create_connection(("127.0.0.1", int(twin.url.rpartition(":")[2])), timeout=300) as raw:
         raw.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n")
         assert raw.recv(100).startswith(b"HTTP/1.1 100 ")
         raw.sendall(b"hi")
@@ -65,7 +65,7 @@ def test_a_client_may_ask_whether_to_go_on(twin: EchoTwin) -> None:
 @pytest.mark.parametrize("sent", [b"", b"\r\n", b"nonsense\r\n\r\n"])
 def test_nonsense_ends_the_connection_and_no_more(twin: EchoTwin, sent: bytes) -> None:
     """A port scanner or a client that hangs up does not disturb the others."""
-    with socket.create_connection(("127.0.0.1", int(twin.url.rpartition(":")[2])), timeout=30) as raw:
+    with socket.create_connection(("127.0.0.1", int(twin.url.rpartition(":")[2])), timeout=300) as raw:
         raw.sendall(sent)
         raw.shutdown(socket.SHUT_WR)
         assert raw.recv(100) == b""
@@ -113,7 +113,7 @@ def test_without_a_log_nothing_is_kept() -> None:
 
 def test_a_stopped_twin_answers_nobody(twin: EchoTwin) -> None:
     """Not even over a connection that was kept."""
-    with httpx.Client(timeout=30) as client:
+    with httpx.Client(timeout=300) as client:
         client.post(twin.url, content=b"x")
         address = twin.url
         twin.stop()
