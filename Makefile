@@ -41,7 +41,8 @@ soak: $(BIN)/.dev  ## Kill syncs at random for a long while and check every bala
 test-aws: $(BIN)/.dev  ## Deploy all of AWS to an emulator, send files and webhooks through it, take it down (minutes)
 	$(BIN)/python -m pytest -m slow tests/infra
 
-package: $(BIN)/.local  ## Build the functions' zips for a cloud: make package CLOUD=gcp|aws
+package: override CONFIG := infra/pipelines  # what is packed, whatever ROWFERRY_CONFIG names
+package: check  ## Check the settings and build the functions' zips for a cloud: make package CLOUD=gcp|aws
 	@$(BIN)/python infra/package.py --cloud $(CLOUD) --out build
 
 plan: terraform package  ## Show what a deployment would change: make plan CLOUD=gcp|aws
