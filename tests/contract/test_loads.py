@@ -135,6 +135,18 @@ def test_merge_and_overwrite(tmp_path: Path, other: Warehouse | None, raw: str) 
     assert again.table(f"{raw}.u", "id") == [("3",)]
 
 
+def test_of_rows_with_one_key_in_a_file_the_last_one_counts(tmp_path: Path, other: Warehouse | None, raw: str) -> None:
+    """`merge` without an order, or with equal values of it: the later line wins, in a file that the warehouse reads itself too."""
+    found = bench(tmp_path, other, raw, columns={"id": "STRING", "v": "INT64"}, write="merge", key="id")
+    rows = "".join(f"{number % 50},{number}\n" for number in range(400))
+    assert found.load("f/a.csv", "id,v\n" + rows).rows == 400
+    assert found.table(f"{raw}.t", "id", "v") == sorted((str(number % 50), number) for number in range(350, 400))
+    ordered = {"f": {"path": "f/*", "table": f"{raw}.u", "columns": {"id": "STRING", "v": "INT64"}, "write": "merge", "key": "id"}}
+    tied = Bench(tmp_path / "tied", {"f": ordered["f"] | {"order_by": "v"}}, other_warehouse=other)
+    tied.load("f/a.csv", "id,v,x\n1,5,a\n1,7,b\n1,7,c\n1,6,d\n")
+    assert tied.table(f"{raw}.u", "v", "x") == [(7, "c")]
+
+
 def test_json_lines_and_quarantine(tmp_path: Path, other: Warehouse | None, raw: str) -> None:
     """Nested values become JSON, a name in one line only is a column of all, and a broken file is in quarantine."""
     found = bench(tmp_path, other, raw, columns={"id": "STRING", "props": "JSON"})

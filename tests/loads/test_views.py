@@ -52,6 +52,14 @@ def test_the_view_says_what_an_undeclared_column_is(tmp_path: Path) -> None:
     ]
 
 
+def test_of_rows_with_one_key_the_last_line_shows(tmp_path: Path) -> None:
+    """Within one CSV too, of which the warehouse itself tells no lines; an empty first file is no trouble."""
+    found = Bench(tmp_path, {"pos": {"path": "pos/*.csv", "table": "pos.sales", "key": "id"}})
+    found.load("pos/0.csv", "")
+    found.load("pos/a.csv", "id,n\n" + "".join(f"{number % 20},{number}\n" for number in range(100)))
+    assert {row["n"] for row in found.rows("SELECT n FROM pos.sales_latest")} == set(range(80, 100))
+
+
 def test_a_type_is_widened_over_files_and_never_narrowed(tmp_path: Path) -> None:
     """Integer, then decimal, then text: every value of every file stays readable, as it was written."""
     found = Bench(tmp_path, FEEDS)

@@ -51,6 +51,14 @@ def test_whoever_loads_which_together_each_row_is_there_once(tmp_path: Path) -> 
     assert found.count("rowferry.loads") == 12
 
 
+def test_merge_without_an_order_goes_file_by_file(tmp_path: Path) -> None:
+    """Together, the line of one file would be held against that of another; the file that is loaded last counts."""
+    found = bench(tmp_path, write="merge", key="id")
+    keys = [found.put(f"pos/2024010{day}-1.csv", "id,amount\n" + "0,0\n" * (9 - day) + f"7,{day}\n") for day in range(1, 4)]
+    assert [each.status for each in found.loader.load_many(keys)] == ["loaded"] * 3
+    assert found.table("pos.sales", "id", "amount") == [("0", 0), ("7", 3)]
+
+
 def test_a_bad_file_does_not_keep_the_others_back(tmp_path: Path) -> None:
     """It goes to quarantine with its own reason; rejected rows of a good one have their own CSV to correct."""
     found = bench(tmp_path, bad_value="reject_row")

@@ -26,12 +26,14 @@ _DAY_TYPES = ("DATE", "DATETIME", "TIMESTAMP")
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What one query said of a staging table: its rows, bad cells by column, and kinds of values."""
+    """What one query said of a staging table: its rows, bad cells by column, kinds of values, and how
+    many rows only their line tells from another of their key."""
 
     rows: int
     dropped_rows: int
     bad: Mapping[str, int]
     kinds: Mapping[str, int]
+    ties: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class FileLoad:
         sql = self._sql(contract, targets, staged, known)
         params = self._params(contract, targets)
         profile = read_profile(self.warehouse, sql, params) if staged.rows else Profile(0, 0, {}, {})
-        if any(profile.bad.values()) and not staged.has_lines and not self.is_correction:
+        if (profile.ties or any(profile.bad.values())) and not staged.has_lines and not self.is_correction:
             sql, profile = self._with_lines(found, sql, params, profile)
         self._check_bad(sql, profile)
         self._keep_rejected(sql, profile, staged, params)
@@ -112,7 +114,7 @@ class FileLoad:
         self._check_still_there()
         numbered = replace(sql, staging=staged.table, line=line_from(LINE))
         seen = read_profile(self.warehouse, numbered, params)
-        return (numbered, seen) if seen == profile else (sql, profile)
+        return (numbered, seen) if seen == replace(profile, ties=0) else (sql, profile)
 
     def _check_bad(self, sql: LoadSql, profile: Profile) -> None:
         if self.contract.settings.bad_value == "fail_file" and any(profile.bad.values()):
@@ -191,7 +193,7 @@ def read_profile(warehouse: Warehouse, sql: LoadSql, params: Mapping[str, Param]
     row = next(iter(warehouse.query(sql.profile(), params)))
     bad = {column.name: int(row[column.bad_name] or 0) for column in sql.columns if column.bad}
     kinds = {column.name: int(row[column.kinds_name] or 0) for column in sql.columns if column.kinds}
-    return Profile(int(row["row_count"]), int(row["dropped_rows"] or 0), bad, kinds)
+    return Profile(int(row["row_count"]), int(row["dropped_rows"] or 0), bad, kinds, int(row.get("ties") or 0))
 
 
 def make_table(warehouse: Warehouse, contract: Contract, targets: Sequence[Target]) -> None:

@@ -24,6 +24,7 @@ from datetime import datetime
 from rowferry.clock import Clock, SystemClock
 from rowferry.errors import FileRejected, TryLater, UsageError
 from rowferry.feeds.contract import missing_parts, read_contract
+from rowferry.feeds.preset import find_preset
 from rowferry.feeds.routing import Ambiguous, Match, Skipped, explain, match, route, upload
 from rowferry.loads.fileload import FileLoad
 from rowferry.loads.ledger import Entry, Ledger, is_back
@@ -266,8 +267,10 @@ class Loader:
 
 
 def loads_together(feed: Feed) -> bool:
-    """Whether small files of a feed may load together. Not where a file is judged or replaced as a whole."""
-    return feed.window is not None and feed.write != "replace" and feed.bad_value != "fail_file"
+    """Whether small files of a feed may load together. Not where a file is judged or replaced as a whole, nor
+    where of two rows with one key the one that is loaded last counts."""
+    has_order = feed.write != "merge" or bool(feed.order_by or (feed.preset and find_preset(feed.preset).newest_by))
+    return feed.window is not None and feed.write != "replace" and feed.bad_value != "fail_file" and has_order
 
 
 def contract_id(matched: Match) -> str:

@@ -110,7 +110,7 @@ class LoadSql:
 
     def profile(self) -> str:
         """Counts of rows and bad cells, and what undeclared columns look like."""
-        return render("load_profile", columns=self.columns, typed=self.typed())
+        return render("load_profile", columns=self.columns, typed=self.typed(), order=self._order())
 
     def rejected_cells(self, columns: Sequence[LoadColumn]) -> str:
         """Each bad cell of these columns into its table."""
@@ -155,6 +155,11 @@ class LoadSql:
         return render(
             "load_merge", target=target, rows=rows, names=self.names, key=key, newest_by=newest_by, updates=filled + list(SYSTEM_COLUMNS)
         )
+
+    def _order(self) -> list[LoadColumn]:
+        """The columns that tell which row of a key counts, before it is the last line; none where there is no key, or lines are known."""
+        names = {name.lower() for name in (*self.contract.key, self.contract.newest_by or "")}
+        return [column for column in self.columns if self.contract.key and not self.knows_lines and column.name.lower() in names]
 
     def _clear(self, target: str, rows: Sql) -> str:
         if self.contract.settings.replace == "table":

@@ -21,7 +21,7 @@ def refresh_latest(warehouse: Warehouse, contract: Contract, known: Iterable[Kno
     the newest; rows without a key all show. Raises `WarehouseError` where a table has the view's name.
     """
     table = warehouse.columns(contract.table)
-    if table is not None:
+    if table is not None and not table.keys() <= SYSTEM_COLUMNS.keys():  # an empty first file makes a table without columns of its own
         warehouse.replace_view(contract.table + SUFFIX, latest_sql(contract, table, known, warehouse.quote(contract.table)))
 
 
