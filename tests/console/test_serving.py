@@ -78,8 +78,8 @@ def get(address: str) -> str:
 
 
 def eventually(holds: Callable[[], bool]) -> None:
-    """Look again for up to a minute."""
-    for _ in range(300):
+    """Look again, for a few minutes at most."""
+    for _ in range(1500):
         if holds():
             return
         time.sleep(0.2)

@@ -6,6 +6,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +39,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     folder = tmp_path_factory.mktemp("web")
     (folder / "rowferry.yaml").write_text(SETTINGS)
     environment = {"SECRET": SECRET, "SLACK": "https://hooks.slack.com/services/T/B/x"}
-    with App(read_settings(Path(folder), environment), base=folder, environment=environment) as app, listen(Machine(app), 0) as address:
+    with App(read_settings(Path(folder), environment), environment=environment) as app, listen(Machine(app), 0) as address:
         yield int(address.rpartition(":")[2])
 
 
@@ -130,8 +131,10 @@ def test_a_caller_who_is_gone_makes_no_traceback(port: int, capfd: pytest.Captur
     connection = socket.create_connection(("127.0.0.1", port), timeout=300)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closes with a reset
     connection.sendall(_head(content_length="100"))
-    while not (handlers := [thread for thread in threading.enumerate() if "process_request_thread" in thread.name and thread.is_alive()]):
-        pass
+    for _ in range(3000):
+        if handlers := [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]:
+            break
+        time.sleep(0.02)
     connection.close()
     for handler in handlers:
         handler.join()

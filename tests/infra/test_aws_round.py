@@ -68,7 +68,9 @@ class Round:
     def until(self, condition: Callable[[], Any], *, may_fail: bool = False) -> Any:
         """Wait for what the deployed functions bring about. A function's error ends the waiting, and so does a message that
         it could not settle, for it would come again in an hour; unless it `may_fail`."""
-        while not (found := condition()):
+        for _ in range(12_000):  # ten minutes and more
+            if found := condition():
+                return found
             failed = [
                 (made.function, made.result.error, made.result.log[-2000:])
                 for made in self.aws.calls
@@ -76,7 +78,7 @@ class Round:
             ]
             assert not failed, failed
             time.sleep(0.05)
-        return found
+        pytest.fail("it did not come about")
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """What a query on the warehouse gives."""

@@ -51,10 +51,12 @@ def make(aws: MotoAws) -> Callable[[str], str]:
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    """Wait for what another thread brings about."""
-    while not (found := condition()):
+    """Wait for what another thread brings about, a few minutes at most."""
+    for _ in range(15_000):
+        if found := condition():
+            return found
         time.sleep(0.02)
-    return found
+    pytest.fail("it did not come about")
 
 
 def test_a_batch_is_one_call_and_what_failed_goes_to_the_dead_letters(aws: MotoAws, make: Callable[[str], str]) -> None:
