@@ -66,8 +66,8 @@ def _remember(app: App) -> None:
     app.warehouse.load_rows(rejected, {"row_id": "STRING", "code": "STRING", "reason": "STRING"}, [], job="none")
     names = {"run_table": app.warehouse.quote(outline.run_table), "rejected": app.warehouse.quote(rejected)}
     state = app.warehouse.quote(str(outline.state_table))
-    script = render("commit_delivered", state=state, state_columns=list(outline.state_columns), removes=False, **names)
-    app.warehouse.apply(split(script), {"run": Param("STRING", "first")}, once="remember")
+    script = render("commit_delivered", state=state, state_columns=list(outline.state_columns), renews=False, member=None, **names)
+    app.warehouse.apply(split(script), {"run": Param("STRING", "first"), "vendor": Param("STRING", outline.vendor)}, once="remember")
     app.warehouse.drop(outline.run_table)
     app.release()
 

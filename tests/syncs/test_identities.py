@@ -6,6 +6,7 @@ import pytest
 
 from rowferry.twins.amplitude import AmplitudeTwin
 from rowferry.twins.braze import BrazeTwin
+from rowferry.twins.klaviyo import KlaviyoTwin
 from support.runs import counts, letters, machine, sync
 from support.shop import Shop
 
@@ -69,4 +70,58 @@ def test_a_key_that_is_only_spelled_otherwise_has_not_left(shop: Shop, twin: Bra
     shop.execute("DELETE FROM crm.customers WHERE id = 'ann'")
     sync(shop)
     assert twin.profiles.get("ann", {}).get("vip", False) is False
+    assert sync(shop).requests == 0
+
+
+def test_a_field_that_was_out_of_the_map_knows_nothing_of_somebody_else(shop: Shop, twin: BrazeTwin) -> None:
+    """While a field is not sent, its row comes to be about another person; back in the map, that person gets it."""
+    shop.execute("ALTER TABLE crm.customers ADD COLUMN person TEXT; UPDATE crm.customers SET person = id")
+    sent = shop.settings["syncs"]["customers"]["map"] = {"external_id": "person", "tier": "tier", "branch": "branch"}
+    shop.save()
+    sync(shop)
+    del sent["branch"]
+    shop.save()
+    shop.execute("UPDATE crm.customers SET person = 'another' WHERE id = 'u1'")
+    assert counts(sync(shop)) == (3, 2, 1, 0)
+    sent["branch"] = "branch"
+    shop.save()
+    assert counts(sync(shop)) == (3, 2, 1, 0)
+    assert twin.profiles["another"] == {"tier": "gold", "branch": "Bern"}
+
+
+def test_a_key_of_more_columns_stops_no_run(shop: Shop, twin: BrazeTwin) -> None:
+    """Whom the old keys meant can't be said by two columns, so each is a dead letter; with the old key back, nothing is wrong."""
+    shop.settings["syncs"]["customers"]["on_remove"] = "delete"
+    shop.save()
+    sync(shop)
+    shop.settings["syncs"]["customers"]["key"] = ["id", "branch"]
+    shop.save()
+    assert counts(sync(shop)) == (6, 0, 3, 3)
+    shop.settings["syncs"]["customers"]["key"] = "id"
+    shop.save()
+    sync(shop)
+    assert set(twin.profiles) == {"u0", "u1", "u2"}
+    assert letters(shop) == []
+
+
+def test_a_name_that_is_given_to_another_vendor_knows_nothing_of_the_first(shop: Shop) -> None:
+    """What Braze has is not at Klaviyo: every row leaves, and nobody is removed there who never was."""
+    shop.settings["syncs"]["customers"] |= {"map": {"external_id": "id", "tier": "tier"}, "on_remove": "unset"}
+    shop.save()
+    sync(shop)
+    shop.execute("DELETE FROM crm.customers WHERE id = 'u2'")
+    with KlaviyoTwin() as klaviyo:
+        shop.settings["destinations"]["braze"] = {"vendor": "klaviyo", "base_url": klaviyo.url, "api_key": "env:ANY_KEY"}
+        shop.save()
+        assert counts(sync(shop)) == (2, 0, 2, 0)
+        assert sync(shop).requests == 0
+
+
+def test_a_state_of_an_earlier_version_holds(shop: Shop, twin: BrazeTwin) -> None:
+    """It does not say which vendor took its rows: that is taken for the one that the settings name."""
+    sync(shop)
+    (table,) = [str(name) for (name,) in shop.execute("SELECT table_name FROM duckdb_tables()") if str(name).startswith("delivered_")]
+    shop.execute(f'ALTER TABLE rowferry."{table}" DROP COLUMN vendor')
+    shop.execute("UPDATE crm.customers SET tier = 'silver' WHERE id = 'u1'")
+    assert counts(sync(shop)) == (3, 2, 1, 0)
     assert sync(shop).requests == 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from rowferry.warehouse.names import quote_column
 from rowferry.warehouse.port import Warehouse
 
 
@@ -54,9 +55,10 @@ def read_counts(warehouse: Warehouse, run_table: str) -> Counts:
     return Counts(**{name: int(value or 0) for name, value in values.items()}, last_cursor=last_cursor)
 
 
-def known_rows(warehouse: Warehouse, state_table: str) -> int:
-    """How many keys the delivered state holds."""
-    return int(next(iter(warehouse.query(f"SELECT COUNT(*) AS known FROM {warehouse.quote(state_table)}")))["known"])
+def known_rows(warehouse: Warehouse, state_table: str, member_column: str | None) -> int:
+    """How many keys the delivered state holds; of an audience, how many are in it."""
+    counted = quote_column(member_column) if member_column is not None else "*"
+    return int(next(iter(warehouse.query(f"SELECT COUNT({counted}) AS known FROM {warehouse.quote(state_table)}")))["known"])
 
 
 REASONS = {

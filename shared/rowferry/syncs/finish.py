@@ -15,9 +15,10 @@ from datetime import datetime
 from typing import Any
 
 from rowferry.clock import Clock
+from rowferry.delivery import kept
 from rowferry.delivery.chunk import OUTBOX, Chunk, ChunkName
 from rowferry.delivery.exported import FOLDER
-from rowferry.delivery.receipts import PREFIX, Receipts
+from rowferry.delivery.receipts import PREFIX, Receipts, RejectedRow
 from rowferry.delivery.runs import SHOWN_REJECTIONS, Manifest, Run, RunResult, Totals
 from rowferry.stores.port import Store
 from rowferry.syncs import tables
@@ -76,8 +77,9 @@ class Finisher:
         outbox, so that what stands there waits; the receipts stay for a while, for they tell a repeat of the webhook. One
         of which nothing was taken may be sent again by its sender, once the mistake is mended."""
         name = ChunkName.of(receipts.chunk)
-        if receipts.rejected and self.store.head(receipts.chunk) is not None:  # without a chunk, they are buried
-            self._bury(name, receipts)
+        was_rejected = kept.is_kept(self.store, name)
+        if (receipts.rejected or was_rejected) and self.store.head(receipts.chunk) is not None:  # without a chunk, it is done
+            self._bury(name, receipts, was_rejected)
         self.store.delete(receipts.chunk)
         if receipts.delivered == 0:
             self.store.delete(f"{PREFIX}{name.stem}.json")
@@ -90,22 +92,30 @@ class Finisher:
             rejected=len(receipts.rejected),
             requests=receipts.requests,
             resent=receipts.resent,
+            rejections=tuple({"key": row.key, "code": row.code, "reason": row.reason} for row in receipts.rejected[:SHOWN_REJECTIONS]),
         )
 
-    def _bury(self, name: ChunkName, receipts: Receipts) -> None:
+    def _bury(self, name: ChunkName, receipts: Receipts, was_rejected: bool) -> None:
+        """Dead letters for what was rejected, none any more for what was rejected before; its rows are kept to be sent again."""
         tables.make_common(self.warehouse)
         with Chunk(self.store, receipts.chunk) as chunk:
-            action = chunk.plan.action
-        rejected = f"rowferry.{table_part('rejected', name.sync, name.part)}"
+            plan, sent = chunk.plan, list(chunk.rows())
+        why = {row.id: row for row in receipts.rejected}
+        outcomes = f"rowferry.{table_part('rejected', name.sync, name.part)}"
         columns = {"row_id": "STRING", "row_key": "STRING", "code": "STRING", "reason": "STRING"}
-        rows = ({"row_id": row.id, "row_key": row.key, "code": row.code, "reason": row.reason} for row in receipts.rejected)
-        self.warehouse.load_rows(rejected, columns, rows, job=f"rejected/{name.stem}")
-        texts = {"sync": name.sync, "run": name.part, "destination": name.destination, "action": action}
+        rows = ({"row_id": row.id, "row_key": row.key, **_reason(why.get(row.id))} for row in sent)
+        settled = self.store.head(f"{PREFIX}{name.stem}.json")
+        once = f"{name.stem}/{settled.version}/{settled.updated_at.isoformat()}" if settled else name.stem  # it may be sent again
+        self.warehouse.load_rows(outcomes, columns, rows, job=f"rejected/{once}")
+        texts = {"sync": name.sync, "run": name.part, "destination": name.destination, "action": plan.action}
         params = {key: Param("STRING", value) for key, value in texts.items()} | {"at": Param("TIMESTAMP", self.clock.now())}
         quote = self.warehouse.quote
-        statement = render("commit_relayed", dead_letters=quote(tables.DEAD_LETTERS), rejected=quote(rejected))
-        self.warehouse.apply(split(statement), params, once=f"finish/{name.stem}")
-        self.warehouse.drop(rejected)
+        statements = render(
+            "commit_relayed", dead_letters=quote(tables.DEAD_LETTERS), outcomes=quote(outcomes), was_rejected=was_rejected
+        )  # fmt: skip
+        self.warehouse.apply(split(statements), params, once=f"finish/{once}")
+        self.warehouse.drop(outcomes)
+        kept.keep(self.store, name, plan, [row for row in sent if row.id in why])
 
     def _commit(self, run: Run, manifest: Manifest, outline: Outline, totals: Totals) -> None:
         rejected = f"rowferry.rejected_{manifest.run_table.partition('.')[2]}"
@@ -143,11 +153,10 @@ class Finisher:
             render("commit_run", runs=quote(tables.RUNS)),
         ]  # fmt: skip
         if manifest.state_table is not None:
-            columns = list(manifest.state_columns)
-            removes = manifest.counts["removes"] > 0
-            scripts.insert(
-                0, render("commit_delivered", state=quote(manifest.state_table), state_columns=columns, removes=removes, **names)
-            )
+            tables.make_state(self.warehouse, manifest.state_table, manifest.state_columns)  # the run may be older than its shape
+            state = {"state": quote(manifest.state_table), "state_columns": list(manifest.state_columns), "member": outline.member_column}
+            renews = manifest.counts["creates"] + manifest.counts["removes"] > 0
+            scripts.insert(0, render("commit_delivered", renews=renews, **state, **names))
         if outline.sent_table is not None and outline.cursor_type is not None and self._keep_from(outline, manifest) is not None:
             tables.make_sent(self.warehouse, outline.sent_table, outline.cursor_type)  # the run may be older than the table's shape
             moves, kind = outline.moves_cursor, outline.cursor_type
@@ -160,7 +169,7 @@ class Finisher:
         started = datetime.fromisoformat((run.read("started") or {})["started_at"])
         texts = {
             "run": run.run, "sync": run.sync, "destination": manifest.destination, "action": outline.plan.action, "mode": manifest.mode,
-            **REASONS,
+            "vendor": outline.vendor, **REASONS,
         }  # fmt: skip
         numbers = {
             "read_rows": manifest.read, "unchanged": manifest.unchanged, "delivered": totals.delivered,
@@ -222,3 +231,8 @@ class Finisher:
         self.warehouse.drop(outline["run_table"])
         if outline["source_table"]:
             self.warehouse.drop(outline["source_table"])
+
+
+def _reason(row: RejectedRow | None) -> dict[str, str | None]:
+    """Why a row was rejected, as columns; NULL where it was not."""
+    return {"code": row.code if row else None, "reason": row.reason if row else None}

@@ -20,7 +20,8 @@ class Outline:
     warehouse has, `large_statement` does, in another order. `keyed` is whether the delivered state follows
     (`changed`, `audience`), `cursor_type` whether a window of a cursor does (`new`). From `export_rows` rows
     on, the warehouse writes the chunks by itself; None: never. `queue` is where a queue's rows were taken from, and are
-    marked: database, table, column."""
+    marked: database, table, column. `member_column` of the delivered state tells who is in the audience, where that is an
+    attribute."""
 
     plan: Plan
     mode: str
@@ -43,6 +44,8 @@ class Outline:
     export_rows: int | None = None
     large_statement: str | None = None
     queue: tuple[str, str, str] | None = None
+    vendor: str = ""
+    member_column: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able values; `from_dict` reads them back."""

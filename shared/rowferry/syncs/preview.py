@@ -55,7 +55,7 @@ def preview(warehouse: Warehouse, destination: Destination[Any], settings: Any, 
     """What the outlined run would do. Its tables are made, read and dropped, a database's copied rows among them."""
     try:
         counts = make_run_table(warehouse, outline, expires_at=at + timedelta(hours=1))
-        known = known_rows(warehouse, outline.state_table) if outline.state_table else 0
+        known = known_rows(warehouse, outline.state_table, outline.member_column) if outline.state_table else 0
         return _preview(warehouse, destination, settings, outline, counts, known)
     finally:
         warehouse.drop(outline.run_table)

@@ -121,6 +121,8 @@ class Resolver:
             run_table=shape.run_table(run),
             state_table=shape.state_table,
             state_columns=shape.state_columns,
+            vendor=self.destination.vendor,
+            member_column=shape.member_column,
             is_identifier=shape.is_identifier,
             chunk_rows=self.chunk_rows(shape),
             guards=sync.guards.model_dump() if replay is None else _NO_GUARDS,

@@ -60,6 +60,14 @@ class Shape:
         """Where the fingerprints of what the destination has accepted are kept."""
         return f"rowferry.{table_part('delivered', self.name, self.sync.to)}"
 
+    @property
+    def member_column(self) -> str | None:
+        """The fingerprint that tells who is in the audience, where that is an attribute."""
+        if self.destination.audience != "attribute":
+            return None
+        columns = zip(self.fields, self.state_columns, strict=True)
+        return next((column for field, column in columns if field.name == self.sync.audience), None)
+
     def run_table(self, run: str) -> str:
         """Where the rows of one run stand; it expires."""
         return f"rowferry.{table_part('run', self.name, run)}"

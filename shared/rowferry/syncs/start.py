@@ -136,7 +136,7 @@ class Starter:
             )
         counts = make_run_table(self.warehouse, outline, expires_at=self.clock.now() + RUN_TABLE_LIFE)
         run.put("counted", asdict(counts))
-        known = known_rows(self.warehouse, outline.state_table) if outline.state_table else 0
+        known = known_rows(self.warehouse, outline.state_table, outline.member_column) if outline.state_table else 0
         reason = refusal(outline.guards, counts, known)
         if reason is not None and not run.has("accepted"):
             self._refuse(run, outline, counts, reason)

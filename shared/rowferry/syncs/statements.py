@@ -40,6 +40,8 @@ def changed_rows(
         attribute_mask=Sql(_attribute_mask(shape)),
         state=quote(shape.state_table),
         dead_letters=quote(shape.dead_letters),
+        vendor=shape.destination.vendor,
+        member=shape.member_column,
         unset_nulls=shape.sync.nulls == "unset",
         on_remove=removes,
         folds_keys=_folds_keys(shape),

@@ -144,6 +144,11 @@ def _safe_function(node: exp.Expr) -> exp.Expr:
     return _call("TRY", node.this)
 
 
+def _lenient_json(node: exp.Expr) -> exp.Expr:
+    """What is read out of a text that is no JSON is NULL, no error."""
+    return _call("TRY", node)
+
+
 def _printf(node: exp.Expr) -> exp.Expr:
     return _call("PRINTF", node.this, *node.expressions)
 
@@ -159,6 +164,8 @@ REWRITES: dict[type[exp.Expr], Rewrite] = {
     exp.Extract: _extract,
     exp.Format: _printf,
     exp.IgnoreNulls: _ignore_nulls,
+    exp.JSONExtract: _lenient_json,
+    exp.JSONExtractScalar: _lenient_json,
     exp.JSONFormat: _json_text,
     exp.Normalize: _normalize,
     exp.ParseDatetime: _parse_datetime,
