@@ -188,7 +188,7 @@ def replay(
     run: Annotated[str | None, typer.Option(metavar="RUN", help="Only those of this run.")] = None,
     reason: Annotated[str | None, typer.Option(metavar="CODE", help="Only those with this code.")] = None,
 ) -> None:
-    """Send a sync's dead letters once more, after a fix."""
+    """Send a sync's or webhook's dead letters once more, after a fix."""
     session = _Session(config, as_json)
     session.run(lambda machine: session.terminal.run(machine.replay(name, run=run, code=reason)))
 

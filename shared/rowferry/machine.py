@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from rowferry.app import App
-from rowferry.delivery import claim
+from rowferry.delivery import claim, kept
 from rowferry.delivery.chunk import OUTBOX, ChunkName
 from rowferry.delivery.outbox import URGENT
 from rowferry.delivery.receipts import PREFIX
@@ -96,8 +96,39 @@ class Machine:
         return replace(found, notes=(*notes, *found.notes))
 
     def replay(self, name: str, *, run: str | None = None, code: str | None = None) -> RunResult:
-        """Send the sync's open dead letters once more: all, or those of one run or with one code."""
+        """Send the sync's open dead letters once more: all, or those of one run or with one code. Of what was relayed
+        (`webhook.NAME`, `notice`) always all, as its routes made them then."""
+        if self._is_relayed(name):
+            if run or code:
+                raise UsageError(f"--run and --reason are for syncs: of {name} everything is sent again")
+            return self._replay_relayed(name)
         return self.sync(name, kind=f"replay run={run} code={code}", replay=DeadLetters(run, code))
+
+    def _is_relayed(self, name: str) -> bool:
+        return name == "notice" or name in {f"webhook.{hook}" for hook in self.app.settings.webhooks}
+
+    def _replay_relayed(self, name: str) -> RunResult:
+        try:
+            chunks = {found: kept.count(self.app.state, found) for found in kept.send_again(self.app.state, name)}
+            ended = [run for destination in self.app.settings.destinations for run in self._deliver_chunks(destination)]
+            results = [run for run in ended if run.run in {found.part for found in chunks}]
+            letters = sum(1 for _ in self.rejects(name))
+        finally:
+            self.app.release()
+        waits = [found for found in chunks if self.app.state.head(found.key) is not None]
+        pending = sum(chunks[found] for found in waits)
+        rejected = sum(kept.count(self.app.state, found) for found in chunks if found not in waits)
+        reasons = {reason for found in waits for reason in self._said.get(found.destination, ())}
+        if letters > pending + rejected:
+            reasons.add(
+                f"the rows of {letters - pending - rejected} dead letters are not kept any more: only their sender can send them again"
+            )
+        return RunResult(
+            "replay", name, "open" if pending else "closed", read=sum(chunks.values()),
+            delivered=sum(chunks.values()) - pending - rejected, rejected=rejected, pending=pending,
+            requests=sum(found.requests for found in results), resent=sum(found.resent for found in results),
+            rejections=tuple(row for found in results for row in found.rejections), reason="; ".join(sorted(reasons)),
+        )  # fmt: skip
 
     def _resolver(self, name: str) -> Resolver:
         """The sync's resolver. Raises `SettingsError` with what `rowferry check` says of the sync: nothing starts with a mistake."""
@@ -160,15 +191,15 @@ class Machine:
     def deliver_relayed(self, destination: str = "") -> int:
         """Deliver what webhooks and notices put into the outbox, for one destination or for all; how many chunks
         are done with. One that can't be delivered now is told in the log and holds up neither the others nor its run."""
-        return sum(map(self._deliver_relayed, (destination,) if destination else tuple(self.app.settings.destinations)))
+        return sum(len(self._deliver_chunks(name)) for name in ([destination] if destination else self.app.settings.destinations))
 
-    def _deliver_relayed(self, destination: str) -> int:
-        """Oldest first, and many at once, round by round while some get through. A vendor that refuses us, or asks us
-        to wait, is left alone for a while."""
+    def _deliver_chunks(self, destination: str) -> list[RunResult]:
+        """Oldest first, and many at once, round by round while some get through; how those ended that are done with. A
+        vendor that refuses us, or asks us to wait, is left alone for a while."""
+        done: list[RunResult] = []
         if self.app.clock.monotonic() < self._resting_until.get(destination, 0.0):
-            return 0
+            return done
         keys = [found.key for found in sorted(self.app.state.list(f"{OUTBOX}{destination}/{URGENT}/"), key=lambda found: found.updated_at)]
-        done = 0
         while keys:
             try:
                 found = self.app.deliver_gathered(keys)
@@ -178,7 +209,8 @@ class Machine:
             stopped = [got for got in found.values() if got.status in ("open", "refused")]
             asked = [_LONGEST_REST_SECONDS if got.status == "refused" else got.wait_seconds or 0.0 for got in stopped]
             self._rest(destination, {got.reason for got in stopped}, max(asked, default=0.0))
-            finished = sum(self._finish_relayed(ChunkName.of(key)) for key, got in found.items() if got.status == "settled")
+            settled = [ChunkName.of(key) for key, got in found.items() if got.status == "settled"]
+            finished = [ended for name in settled if (ended := self._finish_relayed(name)) is not None]
             done += finished
             keys = [key for key, got in found.items() if got.status == "held"] if finished else []
         return done
@@ -190,13 +222,12 @@ class Machine:
         self._said[destination] = reasons
         self._resting_until[destination] = self.app.clock.monotonic() + min(_LONGEST_REST_SECONDS, seconds)
 
-    def _finish_relayed(self, name: ChunkName) -> bool:
+    def _finish_relayed(self, name: ChunkName) -> RunResult | None:
         try:
-            self.app.finish_run(f"{PREFIX}{name.stem}.json")
+            return self.app.finish_run(f"{PREFIX}{name.stem}.json")
         except RowferryError as error:
             log.warning("%s for %s is delivered, and not finished: %s", name.sync, name.destination, error)
-            return False
-        return True
+            return None
 
     def load(self, files: Sequence[Path], feed: str | None = None) -> list[LoadResult]:
         """Load local files, each exactly once; those outside the exports store are copied there first. Raises

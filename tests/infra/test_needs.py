@@ -82,13 +82,13 @@ class Shop:
         self.folder, self.clock = folder, ManualClock(datetime.now(UTC))
         self.braze = twins.enter_context(BrazeTwin(api_key="key"))
         self.clevertap = twins.enter_context(CleverTapTwin(account_id="ABC-123-4567", passcode="passcode"))
-        slack = twins.enter_context(SlackTwin())
+        self.slack = twins.enter_context(SlackTwin())
         (folder / "rowferry.yaml").write_text(SETTINGS.format(braze=self.braze.url, clevertap=self.clevertap.url))
         (folder / "exports" / "crm").mkdir(parents=True)
         self.settings = read_settings(folder / "rowferry.yaml", environment={})
         self.secrets = {
             "secret:braze-key": "key",
-            "secret:slack-ops": slack.webhook_url,
+            "secret:slack-ops": self.slack.webhook_url,
             "secret:whsec": SECRET,
             "secret:passcode": "passcode",
         }
@@ -142,7 +142,7 @@ def live(shop: Shop) -> None:
             assert app.relay.answer(call("token", "plain", {"word": 1}, shop.clock.now())).status == 200
     with shop.acting_as("check_alerts") as app:
         assert app.check_alert("few").state == "firing"
-    deliver(shop, "ops")
+    reject(shop)
     refuse(shop)
     sweep(shop)
     pull(shop)
@@ -198,6 +198,14 @@ def finish(shop: Shop) -> None:
     with shop.acting_as("finish_run") as app:
         for key in shop.receipts():
             app.finish_run(key)
+
+
+def reject(shop: Shop) -> None:
+    """The channel takes none of the notices and webhooks: they are dead letters, kept to be sent again."""
+    shop.slack.faults.extend([Fault(Response(400, b"invalid_payload"))] * 50)
+    deliver(shop, "ops")
+    shop.slack.faults.clear()
+    finish(shop)
 
 
 def refuse(shop: Shop) -> None:

@@ -7,15 +7,19 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
+import orjson
 import pytest
 
 from rowferry.app import App
 from rowferry.clock import ManualClock
 from rowferry.delivery.claim import LIFE_SECONDS
+from rowferry.errors import UsageError
 from rowferry.machine import Machine
 from rowferry.settings.file import read_settings
 from rowferry.twins.braze import BrazeTwin
+from rowferry.twins.server import Fault
 from rowferry.webhooks import repeats
+from rowferry.wire import Response
 from support.killing import DyingStore, Killed, Steps
 
 SETTINGS = """
@@ -23,6 +27,8 @@ rowferry: 1
 warehouse: {{engine: duckdb, path: warehouse.duckdb}}
 state: ./state
 destinations: {{braze: {{vendor: braze, base_url: "{url}", api_key: "env:KEY", in_flight: 1}}}}
+webhooks:
+  shop: {{verify: {{scheme: github, secret: "env:KEY"}}, routes: [{{send: {{to: braze, action: profile, map: {{external_id: id}}}}}}]}}
 """
 ENVIRONMENT = {"KEY": "braze-key"}
 
@@ -75,8 +81,8 @@ def test_one_that_is_damaged_holds_nobody_up(tmp_path: Path, twin: BrazeTwin, ca
 
 
 def buried(app: App) -> list[tuple[str, str]]:
-    """Whose rows are dead letters, and why."""
-    found = app.warehouse.query("SELECT row_key, code FROM rowferry.dead_letters ORDER BY row_key")
+    """Whose rows are open dead letters, and why."""
+    found = app.warehouse.query("SELECT row_key, code FROM rowferry.dead_letters WHERE status = 'open' ORDER BY row_key")
     return [(row["row_key"], row["code"]) for row in found]
 
 
@@ -104,6 +110,7 @@ def test_dead_letters_survive_a_kill_at_any_write(tmp_path: Path, twin: BrazeTwi
             Machine(app).deliver_relayed()
             Machine(app).deliver_relayed()
             assert buried(app) == [("bad#0", "missing_identifier")]
+            assert Machine(app).replay("webhook.shop").read == 1
             assert [found.key for found in app.state.list("outbox/")] == []
     assert at > 4
 
@@ -122,6 +129,7 @@ def test_what_was_rejected_may_be_sent_again(tmp_path: Path, twin: BrazeTwin) ->
         assert buried(app) == [("evt#0", "missing_identifier")]
         relay(*good)
         assert twin.profiles.keys() == {"u1"}
+        assert buried(app) == []
         before = twin.requests
         relay(*good)
         assert twin.requests == before
@@ -135,6 +143,111 @@ def test_what_was_rejected_in_part_is_a_repeat(tmp_path: Path, twin: BrazeTwin) 
             app.outbox.relay(id="evt", source="webhook.shop", destination="braze", action="profile", rows=rows)
             Machine(app).deliver_relayed()
         assert twin.requests == 1
+
+
+NO = Response(400, orjson.dumps({"message": "The list is archived"}))  # of which a vendor that says so takes nothing
+
+
+def relay_rejected(app: App, twin: BrazeTwin, *people: str) -> None:
+    """An event with a row for each person, all of which the vendor refuses, one by one."""
+    twin.faults.extend([Fault(NO)] * 20)
+    rows = [{"external_id": person, "tier": {"name": "gold", "points": [1, 2.5, 2**50]}} for person in people]
+    app.outbox.relay(id="evt", source="webhook.shop", destination="braze", action="profile", rows=rows)
+    Machine(app).deliver_relayed()
+    twin.faults.clear()
+
+
+def test_a_replay_sends_what_was_rejected(tmp_path: Path, twin: BrazeTwin) -> None:
+    """Once the vendor is mended its rows leave as they were made, and are dead letters no more; there is nothing more to replay."""
+    with app_in(tmp_path, twin, ManualClock()) as app:
+        relay_rejected(app, twin, "u1", "u2")
+        assert buried(app) == [("evt#0", "refused_by_vendor"), ("evt#1", "refused_by_vendor")]
+        found = Machine(app).replay("webhook.shop")
+        assert (found.status, found.read, found.delivered, found.rejected, found.pending) == ("closed", 2, 2, 0, 0)
+        assert twin.profiles["u1"]["tier"] == {"name": "gold", "points": [1, 2.5, 2**50]}
+        assert buried(app) == []
+        before = twin.requests
+        assert Machine(app).replay("webhook.shop").read == 0
+        assert twin.requests == before
+
+
+def test_a_replay_sends_no_row_that_arrived(tmp_path: Path, twin: BrazeTwin) -> None:
+    """Of an event that was rejected in part, the other part is at the vendor; and rejected again a row is one dead letter still."""
+    with app_in(tmp_path, twin, ManualClock()) as app:
+        rows = [{"external_id": "u1"}, {"tier": "gold"}, {"external_id": "u2"}]
+        app.outbox.relay(id="evt", source="webhook.shop", destination="braze", action="profile", rows=rows)
+        Machine(app).deliver_relayed()
+        for _ in range(2):
+            before = twin.requests
+            found = Machine(app).replay("webhook.shop")
+            assert (found.status, found.read, found.delivered, found.rejected) == ("closed", 1, 0, 1)
+            assert [row["code"] for row in found.rejections] == ["missing_identifier"]
+            assert buried(app) == [("evt#1", "missing_identifier")]
+            assert twin.requests == before
+        app.outbox.relay(id="evt", source="webhook.shop", destination="braze", action="profile", rows=rows)
+        Machine(app).deliver_relayed()
+        assert twin.requests == before
+
+
+def test_a_replay_that_is_refused_is_taken_up(tmp_path: Path, twin: BrazeTwin) -> None:
+    """The key is not mended yet: what was put on its way waits, says why, and is not put there twice."""
+    clock = ManualClock()
+    with app_in(tmp_path, twin, clock) as app:
+        relay_rejected(app, twin, "u1")
+        twin.api_key = "another"
+        for _ in range(2):
+            found = Machine(app).replay("webhook.shop")
+            assert (found.status, found.read, found.pending) == ("open", 1, 1)
+            assert "key" in found.reason
+        twin.api_key = "braze-key"
+        assert Machine(app).replay("webhook.shop").delivered == 1
+        assert list(app.state.list("outbox/")) == []
+
+
+def test_rows_that_are_kept_no_more_are_said(tmp_path: Path, twin: BrazeTwin) -> None:
+    """A bucket's rule has cleared them away: no green replay of nothing while dead letters stand there."""
+    with app_in(tmp_path, twin, ManualClock()) as app:
+        relay_rejected(app, twin, "u1", "u2")
+        for found in app.state.list("webhooks/"):
+            app.state.delete(found.key)
+        assert "2 dead letters" in Machine(app).replay("webhook.shop").reason
+        with pytest.raises(UsageError, match="everything"):
+            Machine(app).replay("webhook.shop", code="refused_by_vendor")
+        with pytest.raises(UsageError, match="no sync"):
+            Machine(app).replay("webhook.nosuch")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("is_rejected_again", [False, True])
+def test_a_replay_that_is_killed_at_any_write(tmp_path: Path, twin: BrazeTwin, is_rejected_again: bool, *, after: bool) -> None:
+    """Killed at each write of the store: the same command brings it to its end. No row is lost, and a row that the vendor
+    took is not put on its way again."""
+    clock = ManualClock()
+    for at in count(1):
+        folder, steps, twin.profiles = tmp_path / str(at), Steps(at, after=after), {}
+        with app_in(folder, twin, clock) as app:
+            relay_rejected(app, twin, "u1")
+        taken = twin.requests
+        with app_in(folder, twin, clock) as app:
+            app.state = DyingStore(app.state, steps)
+            if is_rejected_again:
+                twin.faults.append(Fault(NO))
+            try:
+                Machine(app).replay("webhook.shop")
+                break
+            except Killed:
+                app.release()
+        twin.faults.clear()
+        clock.sleep(LIFE_SECONDS + 1)
+        with app_in(folder, twin, clock) as app:
+            Machine(app).replay("webhook.shop")
+            Machine(app).replay("webhook.shop")
+            assert twin.profiles.keys() == {"u1"}
+            assert buried(app) == []
+            assert list(app.state.list("outbox/")) == []
+            assert list(app.state.list("webhooks/rejected/")) == []
+            assert twin.requests - taken <= 2
+    assert at > 4
 
 
 def test_what_tells_repeats_is_cleared_away(tmp_path: Path, twin: BrazeTwin) -> None:

@@ -192,13 +192,14 @@ def _by_code(rejections: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, st
 
 
 def _next(result: RunResult) -> str:
+    command = f"rowferry replay {result.sync}" if result.run == "replay" else f"rowferry sync {result.sync}"
     if result.status == "refused":
         return f"nothing was sent; if it is right, go on with: rowferry sync {result.sync} --accept {result.run}"
     if result.status == "failed" and not result.pending and not result.delivered:
-        return f"nothing was sent; once it is mended, the same command again: rowferry sync {result.sync}"
+        return f"nothing was sent; once it is mended, the same command again: {command}"
     if result.status in ("open", "failed"):
         rows = "1 row is" if result.pending == 1 else f"{result.pending:,} rows are"
-        resumes = "" if "--drop" in result.reason else f"; the same command resumes: rowferry sync {result.sync}"
+        resumes = "" if "--drop" in result.reason else f"; the same command resumes: {command}"
         return f"{rows} pending{resumes}"
     return ""
 
