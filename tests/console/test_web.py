@@ -132,7 +132,7 @@ def test_a_caller_who_is_gone_makes_no_traceback(port: int, capfd: pytest.Captur
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closes with a reset
     connection.sendall(_head(content_length="100"))
     for _ in range(3000):
-        if handlers := [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]:
+        if handlers := [found for found in threading.enumerate() if "process_request_thread" in found.name and found.is_alive()]:
             break
         time.sleep(0.02)
     connection.close()
