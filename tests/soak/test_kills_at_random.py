@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import sqlite3
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -118,17 +118,28 @@ def more_work(shop: Shop, turn: int) -> None:
         connection.executemany("INSERT INTO outbox VALUES (?, ?, NULL)", [(turn * 1000 + i, f"q{i}") for i in range(ROWS // 2)])
 
 
-def kill_at_random(shop: Shop, dice: random.Random) -> Counter[str]:
-    """Start syncs and kill them; how often each destination's was."""
+def kill_at_random(shop: Shop, vendors: Vendors, dice: random.Random) -> Counter[str]:
+    """Start syncs and kill them, at any moment or while requests are under way; how often each destination's was."""
     killed: Counter[str] = Counter()
     for _ in range(KILLS_A_TURN):
         name = dice.choice(SYNCS)
         process = shop.process(["sync", name])
-        time.sleep(dice.uniform(0.3, 2.5))
-        os.kill(process.pid, signal.SIGKILL)
+        to = shop.settings["syncs"][name]["to"]
+        if dice.random() < 0.5:
+            time.sleep(dice.uniform(0.3, 2.5))
+        else:
+            await_requests(process, vendors.all()[to], dice.randint(1, 8))
+        process.kill()
         process.communicate()
-        killed[shop.settings["syncs"][name]["to"]] += 1
+        killed[to] += 1
     return killed
+
+
+def await_requests(process: subprocess.Popen[bytes], twin: Twin, more: int) -> None:
+    """Wait until the vendor was asked so many times more; no longer than the command lives."""
+    wanted = twin.requests + more
+    while twin.requests < wanted and process.poll() is None:
+        time.sleep(0.001)
 
 
 def must_hold(shop: Shop, vendors: Vendors, turn: int) -> None:
@@ -150,7 +161,7 @@ def test_kills_at_random_lose_nothing(shop: Shop, vendors: Vendors) -> None:
     dice, again = random.Random(int(os.environ.get("SEED", "1"))), Counter[str]()
     for turn in range(max(1, KILLS // KILLS_A_TURN)):
         more_work(shop, turn)
-        killed, runs = kill_at_random(shop, dice), {}
+        killed, runs = kill_at_random(shop, vendors, dice), {}
         for name in SYNCS:
             runs[name] = shop.rowferry("sync", name)
             assert (runs[name]["status"], runs[name]["pending"]) == ("closed", 0), (turn, name)
