@@ -124,7 +124,7 @@ def app(tmp_path: Path, vault: Vault, clock: ManualClock) -> Iterator[App]:
     """An instance that lives on, with webhooks for a vendor whose key is `right`."""
     with BrazeTwin(api_key="right") as braze:
         (tmp_path / "rowferry.yaml").write_text(SETTINGS.format(url=braze.url))
-        with App(read_settings(tmp_path / "rowferry.yaml", {}), base=tmp_path, clock=clock, resolve_secret=vault.resolve) as app:
+        with App(read_settings(tmp_path / "rowferry.yaml", {}), clock=clock, resolve_secret=vault.resolve) as app:
             yield app
 
 

@@ -85,7 +85,7 @@ def _write_settings(folder: Path, url: str) -> Path:
 
 def _app(settings: Path, slack: SlackTwin, clock: Clock) -> App:
     environment = {**ENVIRONMENT, "SLACK": slack.webhook_url, "BENCH_SECRET": SECRET}
-    return App(read_settings(settings, environment), base=settings.parent, environment=environment, clock=clock)
+    return App(read_settings(settings, environment), environment=environment, clock=clock)
 
 
 def _waiting(app: App, destination: str) -> list[str]:

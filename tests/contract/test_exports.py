@@ -74,7 +74,7 @@ class Cloud:
         """A function's app. A `wire` lies under its BigQuery; with `steps` it dies."""
         settings = read_settings(self.folder / "rowferry.yaml", environment=ENVIRONMENT)
         warehouse = settings.warehouse.model_copy(update={"export_rows": export_rows})
-        app = App(settings.model_copy(update={"warehouse": warehouse}), base=self.folder, environment=ENVIRONMENT)
+        app = App(settings.model_copy(update={"warehouse": warehouse}), environment=ENVIRONMENT)
         client = bigquery_emulator().client()
         dataset = settings.warehouse.dataset
         engine = EmulatedWarehouse(PROJECT, dataset=dataset, client=wire.under(client) if wire else client)

@@ -82,7 +82,7 @@ class WorldsApp(App):
     """The app, with the model in the place of the vendor."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world.settings, base=world.folder, environment={}, clock=world.clock)
+        super().__init__(world.settings, environment={}, clock=world.clock)
         self._world = world
 
     @property

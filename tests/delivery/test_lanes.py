@@ -48,7 +48,7 @@ def shop(tmp_path: Path, twin: BrazeTwin) -> Shop:
 @pytest.fixture
 def app(shop: Shop, clock: ManualClock) -> Iterator[App]:
     settings = read_settings(shop.config, environment=ENVIRONMENT)
-    with App(settings, base=shop.folder, environment=ENVIRONMENT, clock=clock) as app:
+    with App(settings, environment=ENVIRONMENT, clock=clock) as app:
         yield app
 
 
@@ -268,7 +268,7 @@ def test_quiet_hours_are_quiet_for_all_lanes(shop: Shop, twin: BrazeTwin) -> Non
     shop.save()
     clock = ManualClock(datetime(2026, 3, 1, 22, tzinfo=UTC))
     settings = read_settings(shop.config, environment=ENVIRONMENT)
-    with App(settings, base=shop.folder, environment=ENVIRONMENT, clock=clock) as app:
+    with App(settings, environment=ENVIRONMENT, clock=clock) as app:
         key = chunk(app, "backfill", 1)
         hook(app, "a")
         found = app.deliver_announced(key)
@@ -356,7 +356,7 @@ def test_a_large_run_leaves_by_the_lane_of_backfills(tmp_path: Path, twin: Braze
     shop = Shop(tmp_path, twin, chunk_rows=10)
     shop.fill(rows)
     settings = read_settings(shop.config, environment=ENVIRONMENT)
-    with App(settings, base=shop.folder, environment=ENVIRONMENT, clock=clock) as app:
+    with App(settings, environment=ENVIRONMENT, clock=clock) as app:
         assert app.start_sync("customers").status == "open"
         keys = [found.key for found in app.state.list(OUTBOX)]
         assert {ChunkName.of(key).lane for key in keys} == {lane}
@@ -372,7 +372,7 @@ def test_a_large_run_that_was_killed_while_being_planned(tmp_path: Path, twin: B
     shop = Shop(tmp_path, twin, chunk_rows=10)
     shop.fill(10 * LARGE_CHUNKS + 1)
     settings = read_settings(shop.config, environment=ENVIRONMENT)
-    with App(settings, base=shop.folder, environment=ENVIRONMENT) as app:
+    with App(settings, environment=ENVIRONMENT) as app:
         for target, call in (("delivery.runs.Run.put_over", 1), ("syncs.start.write_chunk", 1), ("syncs.start.write_chunk", 3)):
             with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
                 _kill_at(patched, target, call)

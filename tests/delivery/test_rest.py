@@ -34,7 +34,7 @@ class Night:
     def __init__(self, shop: Shop, clock: ManualClock) -> None:
         self.shop, self.clock = shop, clock
         settings = read_settings(shop.config, environment=ENVIRONMENT)
-        self.app = App(settings, base=shop.folder, environment=ENVIRONMENT, clock=clock)
+        self.app = App(settings, environment=ENVIRONMENT, clock=clock)
         self.queue: list[str] = []
         self.calls = 0
 

@@ -41,7 +41,7 @@ def run(folder: Path, twin: AmplitudeTwin, rows: str, **sync: Any) -> RunResult:
         warehouse.execute(f"CREATE SCHEMA IF NOT EXISTS crm; CREATE OR REPLACE TABLE crm.people AS {rows}")
     settings = parse_settings(data, ENVIRONMENT, folder)
     assert check(settings, ENVIRONMENT) == []
-    with App(settings, base=folder, environment=ENVIRONMENT) as app:
+    with App(settings, environment=ENVIRONMENT) as app:
         result = Machine(app).sync("people")
     assert result.read == result.unchanged + result.delivered + result.rejected + result.pending
     assert twin.violations == []

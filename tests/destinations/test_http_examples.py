@@ -45,7 +45,7 @@ def run(example: str, folder: Path, twin: HttpTwin, table: str, rows: str) -> Ru
     with duckdb.connect(str(folder / "warehouse.duckdb")) as warehouse:
         warehouse.execute(f"CREATE SCHEMA IF NOT EXISTS {table.partition('.')[0]}; CREATE OR REPLACE TABLE {table} AS {rows}")
     settings = parse_settings(data, ENVIRONMENT, folder)
-    with App(settings, base=folder, environment=ENVIRONMENT) as app:
+    with App(settings, environment=ENVIRONMENT) as app:
         [name] = settings.syncs
         return Machine(app).sync(name)
 

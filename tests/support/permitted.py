@@ -85,7 +85,7 @@ class PermittedApp(App):
             self._ledger.asked.add(reference)
             return secrets[reference]
 
-        super().__init__(settings, base=folder, environment={}, clock=clock, resolve_secret=resolve)
+        super().__init__(settings, environment={}, clock=clock, resolve_secret=resolve)
 
     @cached_property
     def state(self) -> Store:

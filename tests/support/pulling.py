@@ -59,7 +59,7 @@ class PullBench:
         """An app over the settings as they are now, checked."""
         settings = parse_settings(self.data, ENVIRONMENT, self.folder)
         assert check(settings, ENVIRONMENT) == []
-        return App(settings, base=self.folder, environment=ENVIRONMENT, clock=self.clock)
+        return App(settings, environment=ENVIRONMENT, clock=self.clock)
 
     def pull(self, first: str | None = None, last: str | None = None) -> list[LoadResult]:
         """Pull these days, or what is due; the results."""

@@ -37,7 +37,7 @@ def change(folder: Path, twin: Twin, destination: dict[str, Any], sync: dict[str
         with duckdb.connect(str(folder / "warehouse.duckdb")) as warehouse:
             warehouse.execute(statement)
         twin.log.clear()
-        with App(settings, base=folder, environment=ENVIRONMENT) as app:
+        with App(settings, environment=ENVIRONMENT) as app:
             found = Machine(app).sync("people")
         assert (found.status, found.rejections) == ("closed", ())
     assert (found.read, found.unchanged, found.delivered) == (2, 1, 1)

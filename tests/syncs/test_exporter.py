@@ -33,7 +33,7 @@ class ExportingApp(App):
     """The shop's app over a warehouse that exports, from the first row on."""
 
     def __init__(self, shop: Shop, steps: Steps | None = None, **warehouse: Any) -> None:
-        super().__init__(read_settings(shop.config, environment=ENVIRONMENT), base=shop.folder, environment=ENVIRONMENT)
+        super().__init__(read_settings(shop.config, environment=ENVIRONMENT), environment=ENVIRONMENT)
         engine = ExportingWarehouse(self.warehouse, self.state, **warehouse)
         if steps is not None:
             engine.before = engine.after = lambda: steps.take(lambda: None)
@@ -74,7 +74,7 @@ def delivered(tmp_path_factory: pytest.TempPathFactory, twin: BrazeTwin) -> Shop
     """A shop of which all was delivered once; since then every customer has changed and some have left."""
     shop = Shop(tmp_path_factory.mktemp("shop"), twin, chunk_rows=CHUNK_ROWS, on_remove="delete")
     shop.fill(ROWS + LEFT)
-    with App(read_settings(shop.config, environment=ENVIRONMENT), base=shop.folder, environment=ENVIRONMENT) as app:
+    with App(read_settings(shop.config, environment=ENVIRONMENT), environment=ENVIRONMENT) as app:
         assert Machine(app).sync("customers").status == "closed"
     shop.execute(f"DELETE FROM crm.customers WHERE CAST(id[2:] AS INT) >= {ROWS}")
     odd = ODD.replace("'", "''")
@@ -107,7 +107,7 @@ def shop(new_shop: Callable[[], Shop]) -> Shop:
 def wanted(new_shop: Callable[[], Shop]) -> dict[str, list[Row]]:
     """The chunks of the same run when its rows go through the function."""
     shop = new_shop()
-    with App(read_settings(shop.config, environment=ENVIRONMENT), base=shop.folder, environment=ENVIRONMENT) as app:
+    with App(read_settings(shop.config, environment=ENVIRONMENT), environment=ENVIRONMENT) as app:
         app.start_sync("customers")
         return ExportingApp.chunks(app)  # type: ignore[arg-type]  # it only looks at the state
 
@@ -134,7 +134,7 @@ def test_a_plan_says_that_the_warehouse_would_write(shop: Shop) -> None:
     with ExportingApp(shop) as app:
         assert "BigQuery would write the run's 4 chunks by itself" in Machine(app).plan("customers").notes
         assert app.engine.jobs == {}
-    with App(read_settings(shop.config, environment=ENVIRONMENT), base=shop.folder, environment=ENVIRONMENT) as app_of_few:
+    with App(read_settings(shop.config, environment=ENVIRONMENT), environment=ENVIRONMENT) as app_of_few:
         assert not any("by itself" in note for note in Machine(app_of_few).plan("customers").notes)
 
 

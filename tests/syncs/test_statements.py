@@ -55,7 +55,7 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[App]:
         shop = Shop(tmp_path, twin, **MODES[request.param])
         shop.fill(200)
         shop.execute("ALTER TABLE crm.customers ADD COLUMN added_at TIMESTAMPTZ DEFAULT '2024-01-01'")
-        with App(read_settings(shop.config, environment=ENVIRONMENT), base=tmp_path, environment=ENVIRONMENT) as first:
+        with App(read_settings(shop.config, environment=ENVIRONMENT), environment=ENVIRONMENT) as first:
             Machine(first).sync("customers")
         shop.execute("DELETE FROM crm.customers WHERE id IN ('u3', 'u4', 'u5'); UPDATE crm.customers SET tier = 'b' WHERE id LIKE 'u1%'")
         shop.execute(
@@ -63,7 +63,7 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[App]:
             " CASE WHEN i % 100 = 0 THEN NULL WHEN i % 100 < 3 THEN 'twice' ELSE 'v' || (i - (i % 10) // 9) END,"
             f" 'a@example.com', 'gold', 'Bern', TIMESTAMPTZ '2024-02-01' + INTERVAL (i % 50) HOUR FROM range({ROWS}) t(i)"
         )
-        with App(read_settings(shop.config, environment=ENVIRONMENT), base=tmp_path, environment=ENVIRONMENT) as found:
+        with App(read_settings(shop.config, environment=ENVIRONMENT), environment=ENVIRONMENT) as found:
             found.__dict__["warehouse"] = JudgedWarehouse(tmp_path / "warehouse.duckdb")
             yield found
 

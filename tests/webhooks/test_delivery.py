@@ -44,7 +44,7 @@ class Home:
     def app(self) -> App:
         """The app, as after a restart."""
         return App(
-            read_settings(self.folder / "rowferry.yaml", self.environment()), base=self.folder, environment=self.environment(), clock=CLOCK
+            read_settings(self.folder / "rowferry.yaml", self.environment()), environment=self.environment(), clock=CLOCK
         )
 
     def deliver(self) -> None:
@@ -88,7 +88,7 @@ from rowferry.app import App
 from rowferry.settings.file import read_settings
 from rowferry.webhooks.port import Call
 folder = Path({str(home.folder)!r})
-app = App(read_settings(folder / "rowferry.yaml"), base=folder)
+app = App(read_settings(folder / "rowferry.yaml"))
 answer = app.relay.answer(Call("POST", "/hooks/shop", {dict(_call(1).headers)!r}, {_call(1).body!r}))
 assert answer.status == 200
 os.kill(os.getpid(), signal.SIGKILL)
@@ -147,12 +147,12 @@ def test_a_broken_key_is_told_once_and_so_is_its_mending(home: Home, hooks: int)
         )
 
         def deliver() -> int:
-            with App(read_settings(file, environment), base=home.folder, environment=environment, clock=CLOCK) as app:
+            with App(read_settings(file, environment), environment=environment, clock=CLOCK) as app:
                 done = Machine(app).deliver_relayed("braze")
                 Machine(app).deliver_relayed("ops")
                 return done
 
-        with App(read_settings(file, environment), base=home.folder, environment=environment, clock=CLOCK) as app:
+        with App(read_settings(file, environment), environment=environment, clock=CLOCK) as app:
             assert {app.relay.answer(_call(number)).status for number in range(hooks)} == {200}
         assert [deliver(), deliver(), deliver()] == [0, 0, 0]
         [told] = home.texts
@@ -176,7 +176,7 @@ def test_rows_that_are_rejected_are_told_once_a_week(home: Home) -> None:
         )
         for days in (0, 1, 1, 7):
             CLOCK.sleep(86_400 * days)
-            with App(read_settings(file, environment), base=home.folder, environment=environment, clock=CLOCK) as app:
+            with App(read_settings(file, environment), environment=environment, clock=CLOCK) as app:
                 for number in range(2):
                     assert app.relay.answer(_call(1000 * days + 10 * len(home.texts) + number)).status == 200
                 Machine(app).deliver_relayed("braze")
