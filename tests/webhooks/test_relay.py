@@ -74,6 +74,14 @@ def test_two_events_are_two(store: FolderStore) -> None:
     assert len(relayed(store)) == 2
 
 
+def test_an_event_about_many_things_is_many(store: FolderStore) -> None:
+    """What a merchant does to many products at once: each of them is relayed, and each once."""
+    relay = _relay(store, scheme="shopify")
+    for number in (1, 2, 1):
+        relay.answer(_call({**EVENT, "id": number}, "shopify"))
+    assert len(relayed(store)) == 2
+
+
 def test_the_same_id_at_two_hooks_is_two(store: FolderStore) -> None:
     """Ids are the sender's own; another sender may use the same."""
     hooks = hooks_of({name: webhook("stripe", [{"send": SEND}]) for name in ("one", "two")})

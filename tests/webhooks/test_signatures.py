@@ -158,6 +158,8 @@ def test_basic_needs_name_and_password() -> None:
         ("stripe", {}, [], None),
         ("standard", {"svix-id": "msg_2"}, {}, "msg_2"),
         ("shopify", {"x-shopify-event-id": "e", "x-shopify-topic": "t"}, {}, "t e"),
+        ("shopify", {"x-shopify-event-id": "e", "x-shopify-topic": "t"}, {"id": 7}, "t e 7"),
+        ("shopify", {"x-shopify-event-id": "e"}, {"inventory_item_id": 1, "location_id": 2}, " e  1 2"),
         ("shopify", {"x-shopify-webhook-id": "w"}, {}, "w"),
         ("github", {"x-github-delivery": "d"}, {}, "d"),
         ("segment", {}, [{"messageId": "m"}], "m"),

@@ -21,10 +21,12 @@ def verify(call: Call, proof: Proof, _now: datetime) -> None:
     signature.check_any(expected, [signature.header(call, "x-shopify-hmac-sha256")])
 
 
-def event_id(call: Call, _body: Any) -> str | None:
-    """The event's id with its topic (one event may be sent under two), else the delivery's id."""
+def event_id(call: Call, body: Any) -> str | None:
+    """The event's id with its topic and what it is about, else the delivery's id. One event may be sent under two topics,
+    and what a merchant does at once to many products may be one event (UNCONFIRMED): none of them is a repeat."""
     if event := call.headers.get("x-shopify-event-id"):
-        return f"{call.headers.get('x-shopify-topic', '')} {event}"
+        about = [signature.text_at(body, name) or "" for name in ("id", "inventory_item_id", "location_id")]
+        return " ".join([call.headers.get("x-shopify-topic", ""), event, *about]).rstrip()
     return call.headers.get("x-shopify-webhook-id")
 
 
