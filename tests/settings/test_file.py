@@ -95,6 +95,15 @@ def test_where_settings_are_looked_for(tmp_path: Path, monkeypatch: pytest.Monke
     assert read_settings(None, {}).state == "gs://infra-state"
 
 
+def test_the_file_that_lies_here_is_pointed_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has a rowferry.yaml and names nothing reads what to type."""
+    (tmp_path / "rowferry.yaml").write_text(HEAD)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError) as caught:
+        read_settings(None, {})
+    assert caught.value.problems[0].hint == "name a file or folder: --config rowferry.yaml, or in ROWFERRY_CONFIG"
+
+
 def test_an_unreadable_file_is_told_alone(tmp_path: Path) -> None:
     """While one file of a folder can't be read, nothing is said of what the others seem to lack: it may be in that one."""
     (tmp_path / "a.yaml").write_text(HEAD + "alerts: {a: {sql: x, fire_when: a < 1, every: 1h, notify: ops}}\n")
@@ -136,7 +145,7 @@ def test_file_in_another_encoding(tmp_path: Path) -> None:
 
 def test_nothing_there(tmp_path: Path) -> None:
     """A missing file and an empty folder say how to name another."""
-    assert "no such settings file or folder (name a file or folder with --config" in _errors(tmp_path / "x", {})
+    assert "no such settings file or folder (name a file or folder: --config, or in ROWFERRY_CONFIG)" in _errors(tmp_path / "x", {})
     assert "holds no *.yaml file" in _errors(tmp_path, {})
 
 

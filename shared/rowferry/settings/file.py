@@ -20,6 +20,7 @@ from rowferry.settings.place import Place, located
 from rowferry.settings.problems import hidden_key, shown, suggest, to_problems
 
 DEFAULT_PATH = Path("infra/pipelines")
+_USUAL_NAME = "rowferry.yaml"
 
 
 def read_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -76,7 +77,8 @@ def _listed(path: Path) -> list[Document]:
     if path.is_file():
         return [read_document(path, path.name)]
     if not path.is_dir():
-        hint = "name a file or folder with --config, or in ROWFERRY_CONFIG"
+        example = f" {_USUAL_NAME}" if Path(_USUAL_NAME).is_file() else ""
+        hint = f"name a file or folder: --config{example}, or in ROWFERRY_CONFIG"
         return [Document(str(path), problems=[Problem(str(path), "there is no such settings file or folder", hint)])]
     files = sorted(file for file in path.iterdir() if file.suffix == ".yaml" and not file.name.startswith("."))
     others = sorted(file.name for file in path.iterdir() if file.suffix == ".yml")
