@@ -77,3 +77,54 @@ def test_a_refused_run_balances_whatever_its_rows_lack(shop: Shop) -> None:
     refused = sync(shop)
     assert (refused.status, counts(refused), refused.pending) == ("refused", (3, 0, 0, 2), 1)
     assert counts(sync(shop, accept=refused.run)) == (3, 0, 1, 2)
+
+
+def test_all_closes_what_left(shop: Shop) -> None:
+    """A run that reads every row sees which rejected one is there no more."""
+    shop.settings["syncs"]["customers"]["send"] = "all"
+    shop.save()
+    shop.execute("UPDATE crm.customers SET email = 'not an address' WHERE id = 'u1'")
+    assert counts(sync(shop)) == (3, 0, 2, 1)
+    assert counts(sync(shop)) == (3, 1, 2, 0)
+    shop.execute("DELETE FROM crm.customers WHERE id = 'u1'")
+    assert counts(sync(shop)) == (2, 0, 2, 0)
+    assert letters(shop) == []
+
+
+@pytest.mark.parametrize("mended", ["moved", "deleted"])
+def test_a_replay_of_new_closes_what_is_there_no_more(shop: Shop, mended: str) -> None:
+    """A row whose cursor moved as it was mended is another one, that was sent; what remains to be mended stays."""
+    shop.execute("ALTER TABLE crm.customers ADD COLUMN seen TIMESTAMPTZ DEFAULT '2024-01-01 00:00:00+00'")
+    shop.execute("UPDATE crm.customers SET email = 'not an address' WHERE id IN ('u1', 'u2')")
+    shop.settings["syncs"]["customers"] |= {"send": "new", "cursor": "seen", "action": "profile"}
+    shop.save()
+    assert counts(sync(shop)) == (3, 0, 1, 2)
+    if mended == "moved":
+        shop.execute("UPDATE crm.customers SET email = 'a@example.com', seen = '2024-02-01 00:00:00+00' WHERE id = 'u1'")
+        assert counts(sync(shop)) == (1, 0, 1, 0)
+    else:
+        shop.execute("DELETE FROM crm.customers WHERE id = 'u1'")
+    with machine(shop) as found:
+        assert counts(found.replay("customers", code="no_such_code")) == (0, 0, 0, 0)
+        assert len(list(found.rejects("customers"))) == 2
+        assert counts(found.replay("customers")) == (1, 0, 0, 1)
+        assert len(list(found.rejects("customers"))) == 1
+    shop.execute("UPDATE crm.customers SET email = 'b@example.com' WHERE id = 'u2'")
+    with machine(shop) as found:
+        assert counts(found.replay("customers")) == (1, 0, 1, 0)
+    assert letters(shop) == []
+
+
+def test_a_destination_that_the_sync_has_left_takes_its_letters_along(shop: Shop) -> None:
+    """Nothing is sent there any more, so that nothing of it is left to be mended."""
+    shop.execute("UPDATE crm.customers SET email = 'not an address' WHERE id = 'u1'")
+    sync(shop)
+    shop.settings["destinations"]["other"] = shop.settings["destinations"]["braze"]
+    shop.settings["syncs"]["customers"]["to"] = "other"
+    shop.save()
+    assert counts(sync(shop)) == (3, 0, 2, 1)
+    with machine(shop) as found:
+        assert [row["destination"] for row in found.rejects("customers")] == ["other"]
+    shop.execute("UPDATE crm.customers SET email = 'u1@example.com' WHERE id = 'u1'")
+    assert counts(sync(shop)) == (3, 2, 1, 0)
+    assert letters(shop) == []

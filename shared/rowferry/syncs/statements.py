@@ -91,6 +91,7 @@ def new_rows(
         dead_letters=quote(shape.dead_letters),
         only_dead=only_dead,
         skip_dead=shape.sync.send == "all" and not only_dead,
+        reads_all=shape.sync.send == "all" or only_dead,
         # What the mapping makes of a row matters to what is compared with the last run, not to what is remembered.
         salt=Sql("".join(field.salt for field in shape.fields) if shape.sync.send == "all" else ""),
         is_backfill=is_backfill,

@@ -1,5 +1,6 @@
 -- Receipts of every row of the run, and its dead letters: the rejected rows become open ones, what
--- was delivered (or sent anew after a change) closes the one it had, and what is stale goes.
+-- was delivered (or sent anew after a change) closes the one it had, and what is stale goes,
+-- as does what was rejected by a destination that the sync was pointed away from.
 INSERT INTO {{ receipts | table }} (run, sync, destination, row_id, row_key, outcome, code, reason, recorded_at)
 SELECT
   @run,
@@ -17,8 +18,8 @@ WHERE run.op NOT IN ('summary', 'stale');
 
 UPDATE {{ dead_letters | table }}
 SET status = 'closed'
-WHERE sync = @sync AND destination = @destination AND status = 'open'
-  AND row_id IN (SELECT run.row_id FROM {{ run_table | table }} AS run WHERE run.op != 'summary');
+WHERE sync = @sync AND status = 'open'
+  AND (destination != @destination OR row_id IN (SELECT run.row_id FROM {{ run_table | table }} AS run WHERE run.op != 'summary'));
 
 INSERT INTO {{ dead_letters | table }} (sync, destination, action, run, row_id, row_key, row_print, code, reason, status, recorded_at)
 SELECT

@@ -9,6 +9,8 @@
 -- repeat. What is known of a group (sent before, or a dead letter) is matched with its rows by content first. The
 -- rest of both are taken for rows that were edited, unless there are more rows than that: then some are new, and
 -- rather one too many is sent. They replace what was known, for else it would be taken for the next new row.
+--
+-- Where all rows are read (`all`, a replay), dead letters whose row is there no more are stale: they go with the run.
 WITH model AS {{ model | query }},
 keyed AS (
   SELECT
@@ -117,6 +119,19 @@ recognised AS (
   FROM matched
   LEFT JOIN edited ON edited.own_id = matched.own_id
 ),
+{% if reads_all %}
+stale AS (
+  SELECT row_id
+  FROM known
+  WHERE is_dead AND row_id NOT IN (
+    SELECT row_id FROM recognised
+    {% if only_dead %}
+    UNION ALL
+    SELECT replaces FROM recognised WHERE replaces IS NOT NULL
+    {% endif %}
+  )
+),
+{% endif %}
 decided AS (
   SELECT
     *,
@@ -152,11 +167,43 @@ counts AS (
     CAST(MAX(row_cursor) AS STRING) AS last_cursor
     {% endif %}
   FROM decided
-){% if is_large %},
-dealt AS (
-  SELECT *, IF(op = 'create', 0, 2) AS stage, MOD(FARM_FINGERPRINT(COALESCE(row_key, row_id)), 1000) AS deal
+),
+outgoing AS (
+  SELECT
+    IF(op = 'create', 0, 2) AS stage,
+    row_id,
+    row_key,
+    op,
+    row_print,
+    {% if cursor %}
+    row_cursor,
+    replaces,
+    {% endif %}
+    {% for column in columns %}
+    c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
+    {% endfor %}
   FROM decided
   WHERE op != 'dead'
+  {% if reads_all %}
+  UNION ALL
+  SELECT
+    2,
+    row_id,
+    CAST(NULL AS STRING),
+    'stale',
+    0,
+    {% if cursor %}
+    CAST(NULL AS {{ cursor.type | type }}),
+    CAST(NULL AS STRING),
+    {% endif %}
+    {% for column in columns %}
+    CAST(NULL AS {{ column.type | type }}){% if not loop.last %},{% endif +%}
+    {% endfor %}
+  FROM stale
+  {% endif %}
+){% if is_large %},
+dealt AS (
+  SELECT *, MOD(FARM_FINGERPRINT(COALESCE(row_key, row_id)), 1000) AS deal FROM outgoing
 ),
 begun AS (
   SELECT stage AS of_stage, deal AS of_deal, CAST(SUM(COUNT(*)) OVER (ORDER BY stage, deal) - COUNT(*) AS INT64) AS rows_before
@@ -169,7 +216,7 @@ SELECT
   {% if is_large %}
   rows_before + ROW_NUMBER() OVER (PARTITION BY stage, deal ORDER BY {% if cursor %}row_cursor, {% endif %}row_id) AS rowferry_position,
   {% else %}
-  ROW_NUMBER() OVER (ORDER BY IF(op = 'create', 0, 2), {% if cursor %}row_cursor, {% endif %}row_id) AS rowferry_position,
+  ROW_NUMBER() OVER (ORDER BY stage, {% if cursor %}row_cursor, {% endif %}row_id) AS rowferry_position,
   {% endif %}
   row_id,
   row_key,
@@ -184,12 +231,7 @@ SELECT
   {% for column in columns %}
   c_{{ loop.index0 | number }}{% if not loop.last %},{% endif +%}
   {% endfor %}
-{% if is_large %}
-FROM dealt JOIN begun ON of_stage = stage AND of_deal = deal
-{% else %}
-FROM decided
-WHERE op != 'dead'
-{% endif %}
+FROM {% if is_large %}dealt JOIN begun ON of_stage = stage AND of_deal = deal{% else %}outgoing{% endif +%}
 UNION ALL
 SELECT
   0,
