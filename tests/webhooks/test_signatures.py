@@ -190,6 +190,8 @@ def test_klaviyo_names_a_delivery_by_all_of_its_events() -> None:
     one = id_of(call, {"data": [{"external_id": "a"}, {"external_id": "b"}], "meta": {"timestamp": "1"}})
     assert one == id_of(call, {"data": [{"external_id": "a"}, {"external_id": "b"}], "meta": {"timestamp": "2"}})
     assert one != id_of(call, {"data": [{"external_id": "a"}]})
+    opened, clicked = ({"external_id": "a", "topic": topic, "payload": {"data": {"id": topic}}} for topic in ("opened", "clicked"))
+    assert id_of(call, {"data": [opened]}) != id_of(call, {"data": [clicked]})
 
 
 def test_every_sender_signs_what_it_sends() -> None:

@@ -15,6 +15,9 @@ from rowferry.webhooks import signature
 from rowferry.webhooks.port import Call, Proof, Scheme
 
 
+_NAMES = (("external_id",), ("topic",), ("payload", "data", "id"))
+
+
 def verify(call: Call, proof: Proof, now: datetime) -> None:
     """Raises `SignatureError` unless body and time are signed with one of the secrets, at about `now`."""
     stamp = signature.header(call, "klaviyo-timestamp")
@@ -23,9 +26,10 @@ def verify(call: Call, proof: Proof, now: datetime) -> None:
 
 
 def event_id(_call: Call, body: Any) -> str | None:
-    """One name for all events of the delivery (up to 1,000), which have ids of their own."""
-    ids = [signature.text_at(event, "external_id") for event in _data(body)]
-    return signature.fingerprint(*(found.encode() for found in ids if found)) if ids and all(ids) else None
+    """One name for all events of the delivery (up to 1,000), which have ids of their own. What happened goes along, should
+    `external_id` ever name a person instead."""
+    ids = [[signature.text_at(event, *path) or "" for path in _NAMES] for event in _data(body)]
+    return signature.fingerprint(*(" ".join(found).encode() for found in ids)) if ids and all(found[0] for found in ids) else None
 
 
 def events(body: Any) -> Sequence[Any]:
