@@ -14,7 +14,6 @@ from typing import Any
 from rowferry.webhooks import signature
 from rowferry.webhooks.port import Call, Proof, Scheme
 
-
 _NAMES = (("external_id",), ("topic",), ("payload", "data", "id"))
 
 
