@@ -13,7 +13,7 @@ from support.alerting import Shop
 def stands(shop: Shop) -> list[tuple[str, str, str | None, str | None, dict[str, float]]]:
     """Alert, state, since when, last look and numbers."""
     found = standing(["new", "orders_dropped"], shop.store, Notices(shop.store, Outbox(shop.store), shop.clock))
-    return [(row["alert"], row["state"], row["since"], row["looked_at"], row["numbers"]) for row in found]
+    return [(row["alert"], row["state"], row["since"], row["seen_at"], row["numbers"]) for row in found]
 
 
 def test_each_state_of_an_alert_is_seen_with_its_last_numbers(shop: Shop) -> None:

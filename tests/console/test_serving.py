@@ -143,9 +143,9 @@ def test_the_page_escapes_what_it_shows() -> None:
 def test_the_page_shows_how_alerts_stand() -> None:
     """What fires since when and what it saw; one that nobody looked at yet says never."""
     fires = {
-        "alert": "orders", "state": "firing", "since": "2026-01-01T00:00:00", "looked_at": "2026-01-01T01:00:00", "numbers": {"n": 1042.5},
+        "alert": "orders", "state": "firing", "since": "2026-01-01T00:00:00", "seen_at": "2026-01-01T01:00:00", "numbers": {"n": 1042.5},
     }  # fmt: skip
-    waits: dict[str, Any] = {"alert": "errors", "state": "waiting", "since": None, "looked_at": None, "numbers": {}}
+    waits: dict[str, Any] = {"alert": "errors", "state": "waiting", "since": None, "seen_at": None, "numbers": {}}
     page = status_page(
         {"feeds": [], "loads": [], "runs": [], "dead_letters": [], "late": [], "alerts": [fires, waits]}, ManualClock().now()
     )

@@ -41,9 +41,9 @@ def test_what_there_is_in_lines() -> None:
     feed = {"feed": "crm", "table": "raw.crm", "files": 1, "rows": 1, "last_loaded_at": "2026-11-22T05:20:50+00:00"}
     late = {"feed": "crm", "due_at": "2026-11-22T03:00:00+00:00", "last_at": None}
     alert = {
-        "alert": "orders", "state": "firing", "since": "2026-11-22T04:00", "looked_at": "2026-11-22T05:00", "numbers": {"orders": 1042.0},
+        "alert": "orders", "state": "firing", "since": "2026-11-22T04:00", "seen_at": "2026-11-22T05:00", "numbers": {"orders": 1042.0},
     }  # fmt: skip
-    new: dict[str, Any] = {"alert": "errors", "state": "waiting", "since": None, "looked_at": None, "numbers": {}}
+    new: dict[str, Any] = {"alert": "errors", "state": "waiting", "since": None, "seen_at": None, "numbers": {}}
     found: dict[str, list[dict[str, Any]]] = {
         "feeds": [feed], "loads": [LOADED, aside], "runs": [failed, RUN], "dead_letters": [letters], "late": [late], "alerts": [alert, new],
     }  # fmt: skip
@@ -51,8 +51,8 @@ def test_what_there_is_in_lines() -> None:
         "Late",
         "  crm: was due 2026-11-22 03:00, last file never",
         "Alerts",
-        "  orders: firing since 2026-11-22 04:00, last look 2026-11-22 05:00: orders 1,042",
-        "  errors: waiting, not looked at yet",
+        "  orders: firing since 2026-11-22 04:00, last seen 2026-11-22 05:00: orders 1,042",
+        "  errors: waiting, nothing seen yet",
         "Runs",
         "  2026-11-22 05:13  failed   customers: read 1,200 = unchanged 1,000 + delivered 199 + rejected 1 + pending 0, run r2",
         "                    the key was refused",

@@ -27,4 +27,4 @@ def _standing(name: str, state: Store, notices: Notices) -> dict[str, Any]:
         sight, since = notices.standing(f"alert/{name}")
         if at is None:
             sight = "waiting"
-    return {"alert": name, "state": sight, "since": since, "looked_at": at and at.isoformat(), "numbers": dict(numbers)}
+    return {"alert": name, "state": sight, "since": since, "seen_at": at and at.isoformat(), "numbers": dict(numbers)}

@@ -39,8 +39,8 @@ def _late(row: Row) -> Iterator[str]:
 def _alert(row: Row) -> Iterator[str]:
     since = f" since {_moment(row['since'])}" if row["since"] else ""
     seen = ", ".join(f"{name} {number:,g}" for name, number in row["numbers"].items())
-    looked = f"last look {_moment(row['looked_at'])}: {seen}" if row["looked_at"] else "not looked at yet"
-    yield f"  {row['alert']}: {row['state']}{since}, {looked}"
+    last = f"last seen {_moment(row['seen_at'])}: {seen}" if row["seen_at"] else "nothing seen yet"
+    yield f"  {row['alert']}: {row['state']}{since}, {last}"
 
 
 def _run(row: Row) -> Iterator[str]:
