@@ -170,3 +170,82 @@ def test_corrected_rows_and_replaced_partitions(tmp_path: Path, other: Warehouse
     days.load("f/a.csv", "id,day\n1,2024-01-01\n2,2024-01-02\n")
     days.load("f/b.csv", "id,day\n3,2024-01-02\n")
     assert days.table(f"{raw}.u", "id") == [("1",), ("3",)]
+
+
+CSV_WITH_BAD_LINES = """\
+id,v,s
+1,10,a
+2,20
+3,30,c,d
+4,x,"d ""e"" f"
+5,50,19" monitor
+6,60,"so "called" text"
+7,70,"two
+lines"
+8,80,h
+"""
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("window", [False, True])
+def test_bad_lines_of_a_csv_are_rejected_and_the_others_load(
+    tmp_path: Path, other: Warehouse | None, raw: str, window: bool, compress: bool
+) -> None:
+    """With `bad_line: reject` each line that is no row has its line, text and reason beside bad cells, and can be corrected."""
+    feed = {"columns": {"id": "STRING", "v": "INT64", "s": "STRING"}, "bad_line": "reject"} | ({"window": "5m"} if window else {})
+    found = bench(tmp_path, other, raw, **feed)
+    (result,) = found.loader.load_many([found.put("f/a.csv.gz" if compress else "f/a.csv", CSV_WITH_BAD_LINES)])
+    assert (result.status, result.rows, result.rejected_rows, result.rejected_cells) == ("loaded", 4, 4, 1), result
+    assert found.table(f"{raw}.t", "id", "v", "s") == [("1", 10, "a"), ("4", None, 'd "e" f'), ("7", 70, "two\nlines"), ("8", 80, "h")]
+    cells = found.warehouse.quote("rowferry.rejected_cells")
+    sql = f"SELECT line, `column`, value, reason, row_loaded FROM {cells} WHERE table_name = '{raw}.t'"
+    assert sorted((tuple(row.values()) for row in found.rows(sql)), key=repr) == [
+        (3, None, "2,20", "expected 3 columns, found 2", False),
+        (4, None, "3,30,c,d", "expected 3 columns, found 4", False),
+        (5, "v", "x", "expected a whole number of at most 64 bits (INT64)", True),
+        (6, None, '5,50,19" monitor', "a quote stands inside a cell that is not quoted", False),
+        (7, None, '6,60,"so "called" text"', "text follows the closing quote of a cell", False),
+    ]
+    (kept,) = [each.key for each in found.state.list("quarantine/")]
+    rejected = found.state.read(kept)[0].decode()
+    assert '"3","expected 3 columns, found 2",,,,"2,20"' in rejected
+    corrected = rejected.replace(',,,,"2,20"', ',"2","20","b","2,20"').splitlines()[:2]
+    again = found.load(f"{result.file}.corrected.csv", "\n".join(corrected))
+    assert (again.status, again.rows, again.rejected_rows) == ("loaded", 1, 0), again
+    assert found.table(f"{raw}.t", "id", "v") == [("1", 10), ("2", 20), ("4", None), ("7", 70), ("8", 80)]
+
+
+@pytest.mark.parametrize("write", [{"write": "merge", "key": "id"}, {"write": "replace"}, {"bad_value": "reject_row"}])
+def test_bad_lines_of_json_are_rejected_however_rows_are_written(
+    tmp_path: Path, other: Warehouse | None, raw: str, write: dict[str, Any]
+) -> None:
+    """A line that is cut off or no object is one rejected row; it has no empty key besides."""
+    found = bench(tmp_path, other, raw, columns={"id": "STRING"}, bad_line="reject", **write)
+    content = '{"id":"1","n":{"a":1}}\n{"id":\n\n[1]\n{"id":"2","m":5}\n{"id":"3"'
+    result = found.load("f/a.json", content)
+    assert (result.status, result.rows, result.rejected_rows, result.rejected_cells) == ("loaded", 2, 3, 0), result
+    assert found.table(f"{raw}.t", "id", "n", "m") == [("1", '{"a":1}', None), ("2", None, "5")]
+    sql = f"SELECT line, value FROM {found.warehouse.quote('rowferry.rejected_cells')} WHERE table_name = '{raw}.t'"
+    assert sorted(tuple(row.values()) for row in found.rows(sql)) == [(2, '{"id":'), (4, "[1]"), (6, '{"id":"3"')]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("opened over lines", 'id,v\n1,"a\n2,b\n3,c\n', "bad_csv"),
+        ("more text after lines", 'id,v\n1,"a\n2,b" x\n3,c\n', "bad_csv"),
+        ("wide over lines", 'id,v\n1,"a\n2,b",5\n3,c\n', "bad_csv"),
+        ("blanks before the quote", 'id,v\n1, "a\n2,b"\n3,c,d\n', "bad_csv"),
+        ("the header", 'id,"v"x\n1,a\n', "bad_csv"),
+        ("no good row", "id,v\n1\n2\n", "bad_lines"),
+        ("no good object", '{"id":\n{"id"\n', "bad_lines"),
+    ],
+)
+def test_a_file_is_quarantined_where_it_is_not_sure_where_the_next_row_begins(
+    tmp_path: Path, other: Warehouse | None, raw: str, name: str, content: str, code: str
+) -> None:
+    """A quoted cell that may go on over lines, a header that is none, and files without a single row go whole."""
+    found = bench(tmp_path, other, raw, bad_line="reject")
+    result = found.load("f/a.txt", content)
+    assert (result.status, result.code) == ("quarantined", code), (name, result)
+    assert found.count(f"{raw}.t") == 0

@@ -87,6 +87,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     (f"{S}.order_by", "email", f"{S}.order_by", "has no meaning with write: append"),
     (f"{S}.new_columns", "addd", f"{S}.new_columns", "did you mean add?"),
     (f"{S}.bad_value", "nul", f"{S}.bad_value", "did you mean null?"),
+    (f"{S}.bad_line", "rejct", f"{S}.bad_line", "did you mean reject?"),
     (f"{S}.on_overwrite", "replace", f"{S}.on_overwrite", "did you mean replace_rows?"),
     (f"{S}.partition_by", "a-b", f"{S}.partition_by", "letters, digits and _ only"),
     (f"{S}.cluster_by", ["a", "b", "c", "d", "e"], f"{S}.cluster_by", "at most 4"),

@@ -72,6 +72,17 @@ def reject_rows(folder: Path) -> None:
     assert found.load("crm/a.csv.corrected.csv", text).status == "loaded"
 
 
+def bad_lines(folder: Path) -> None:
+    """Lines that are no rows, beside bad cells and alone, merged, corrected, and in files that load together."""
+    found = bench(folder, bad_line="reject", write="merge", key=["id"], order_by="day")
+    assert found.load("crm/a.csv", FEW + "2\n").rejected_rows == 2
+    assert found.load("crm/b.csv", "id,day\n1,2024-01-01\n1,2024-01-01\n2\n").rejected_rows == 1
+    assert found.load("crm/c.csv", "id,day\n1,2024-01-01\n1,2024-01-01\n").rows == 2
+    together = bench(folder / "together", bad_line="reject", window="5m")
+    keys = [together.put(f"crm/{name}.csv", FEW + "2\n") for name in "ab"]
+    assert [result.rejected_rows for result in together.loader.load_many(keys)] == [1, 1]
+
+
 def merge(folder: Path) -> None:
     """Two files of the same key, the newer row wins."""
     found = bench(folder, write="merge", key=["id"], order_by="day")
@@ -182,6 +193,7 @@ SCENARIOS: tuple[Callable[[Path], None], ...] = (
     append,
     append_again,
     reject_rows,
+    bad_lines,
     merge,
     window,
     replace_table,

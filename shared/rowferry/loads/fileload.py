@@ -9,14 +9,15 @@ from typing import Any
 
 from rowferry.errors import FileRejected
 from rowferry.feeds.contract import SYSTEM_COLUMNS, Contract
+from rowferry.loads.badlines import BAD_COLUMNS
 from rowferry.loads.inference import is_settled
 from rowferry.loads.ledger import KnownColumn, Ledger, record_params
-from rowferry.loads.quarantine import LINE_NAME, REASON_NAME, Quarantine
+from rowferry.loads.quarantine import LINE_NAME, OUR_NAMES, TEXT_NAME, Quarantine
 from rowferry.loads.result import LoadResult
 from rowferry.loads.shape import Target, fit_columns
 from rowferry.loads.sniff import Sniffed
 from rowferry.loads.staging import Staged, Staging
-from rowferry.loads.statements import FEED_COLUMNS, LINE, LoadSql, build_columns, line_from, part_params
+from rowferry.loads.statements import FEED_COLUMNS, LINE, LoadSql, bad_line_from, build_columns, line_from, part_params
 from rowferry.stores.port import NotFound, Object
 from rowferry.warehouse.port import Param, TableShape, Warehouse, WarehouseError
 from rowferry.warehouse.statements import render
@@ -26,14 +27,15 @@ _DAY_TYPES = ("DATE", "DATETIME", "TIMESTAMP")
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What one query said of a staging table: its rows, bad cells by column, kinds of values, and how
-    many rows only their line tells from another of their key."""
+    """What one query said of a staging table: its rows, bad cells by column, kinds of values, how many
+    rows only their line tells from another of their key, and lines that are no rows."""
 
     rows: int
     dropped_rows: int
     bad: Mapping[str, int]
     kinds: Mapping[str, int]
     ties: int = 0
+    bad_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class FileLoad:
         if self.is_correction and LINE_NAME not in staged.names:
             raise FileRejected("no_line", f"a file of corrected rows keeps its column {LINE_NAME}, which says what they correct")
         names = {column.known_as: column.name for column in known}
-        return fit_columns(contract, staged.names, names, table, (LINE_NAME, REASON_NAME) if self.is_correction else ())
+        return fit_columns(contract, staged.names, names, table, (*BAD_COLUMNS, *OUR_NAMES) if self.is_correction else BAD_COLUMNS)
 
     def _sql(self, contract: Contract, targets: list[Target], staged: Staged, known: list[KnownColumn]) -> LoadSql:
         settled = {column.name for column in known if is_settled(column.kinds)}
@@ -105,7 +107,8 @@ class FileLoad:
         if self.is_correction and staged.names:
             line = f"c_{staged.names.index(LINE_NAME)}"
         columns = build_columns(contract, targets, settled)
-        return LoadSql(contract, columns, staged.table, line_from(line), self.warehouse.quote)
+        bad_line = bad_line_from(staged.names)
+        return LoadSql(contract, columns, staged.table, line_from(line), self.warehouse.quote, bad_line=bad_line)
 
     def _with_lines(self, found: Sniffed, sql: LoadSql, params: Mapping[str, Param], profile: Profile) -> tuple[LoadSql, Profile]:
         """The same, from a staging table that knows lines; as it was, when both readers don't see the same rows."""
@@ -125,16 +128,17 @@ class FileLoad:
     def _keep_rejected(self, sql: LoadSql, profile: Profile, staged: Staged, params: Mapping[str, Param]) -> None:
         """The rejected rows as a CSV to correct, where their lines are known."""
         bad = [column for column in sql.columns if profile.bad.get(column.name)]
-        if bad and sql.knows_lines:
+        if (bad or profile.bad_lines) and sql.knows_lines:
             shown = sql.from_file()
             names = {str(column.text_name): staged.names[column.source] for column in shown if column.source is not None}
+            names |= {"bad_line_text": TEXT_NAME} if profile.bad_lines else {}
             rows = self.warehouse.query(sql.rejected_rows(bad, shown), params)
             self.quarantine.keep_rows(self.contract.feed, self.file_id, self.object.key, names, rows)
 
     def _commit(self, sql: LoadSql, profile: Profile, known: list[KnownColumn], params: Mapping[str, Param]) -> LoadResult:
         bad = [column for column in sql.columns if profile.bad.get(column.name)]
         statements = sql.write(is_correction=self.is_correction, clear_file=self.clear_file, is_empty=profile.rows == 0)
-        if bad:
+        if bad or profile.bad_lines:
             statements.append(sql.rejected_cells(bad))
         if new := learned(sql, profile, known):
             statements.append(render("load_learn_columns", columns=new, feed_columns=self.warehouse.quote(FEED_COLUMNS)))
@@ -193,7 +197,9 @@ def read_profile(warehouse: Warehouse, sql: LoadSql, params: Mapping[str, Param]
     row = next(iter(warehouse.query(sql.profile(), params)))
     bad = {column.name: int(row[column.bad_name] or 0) for column in sql.columns if column.bad}
     kinds = {column.name: int(row[column.kinds_name] or 0) for column in sql.columns if column.kinds}
-    return Profile(int(row["row_count"]), int(row["dropped_rows"] or 0), bad, kinds, int(row.get("ties") or 0))
+    return Profile(
+        int(row["row_count"]), int(row["dropped_rows"] or 0), bad, kinds, int(row.get("ties") or 0), int(row.get("bad_lines") or 0)
+    )
 
 
 def make_table(warehouse: Warehouse, contract: Contract, targets: Sequence[Target]) -> None:

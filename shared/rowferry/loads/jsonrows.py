@@ -12,6 +12,7 @@ from typing import IO, Any
 import orjson
 
 from rowferry.errors import FileRejected
+from rowferry.loads.badlines import BadLine
 from rowferry.loads.limits import DEFAULT_LIMITS, MIB
 
 Record = Mapping[str, Any]
@@ -25,11 +26,12 @@ _exact = json.JSONDecoder(parse_float=Decimal, parse_constant=str)
 
 
 def read_json_lines(
-    stream: IO[bytes], encoding: str, bare_lines: int = 0, row_bytes: int = DEFAULT_LIMITS.row_bytes
-) -> Iterator[tuple[int, Record]]:
+    stream: IO[bytes], encoding: str, bare_lines: int = 0, row_bytes: int = DEFAULT_LIMITS.row_bytes, *, keep_bad: bool = False
+) -> Iterator[tuple[int, Record | BadLine]]:
     """Each line's object. Blank lines are passed over, `bare_lines` at the start are no JSON.
 
-    Raises `FileRejected` for a line that is no JSON object.
+    Raises `FileRejected` for a line that is no JSON object; with `keep_bad` it is kept, since no JSON
+    goes on over a line's end.
     """
     lines = stream if encoding in ("utf-8", "utf-8-sig") else _as_utf8(stream, encoding)
     number = 0
@@ -40,7 +42,13 @@ def read_json_lines(
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if number > bare_lines and not line.isspace():
-            yield number, _object(_read(line, number), number)
+            try:
+                row: Record | BadLine = _object(_read(line, number), number)
+            except FileRejected as error:
+                if not keep_bad or error.code != "bad_json":
+                    raise
+                row = BadLine(line.decode().strip(), error.reason.removeprefix(f"line {number}: "))
+            yield number, row
 
 
 def read_json_array(stream: IO[bytes], encoding: str, row_bytes: int = DEFAULT_LIMITS.row_bytes) -> Iterator[tuple[int, Record]]:

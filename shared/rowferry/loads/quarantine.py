@@ -26,8 +26,18 @@ FOLDER = "quarantine"
 CORRECTED = ".corrected.csv"
 LINE_NAME = "rowferry_line"
 REASON_NAME = "rowferry_reason"
+TEXT_NAME = "rowferry_text"  # a line of which no row could be made, as it stands in the file
+OUR_NAMES = (LINE_NAME, REASON_NAME, TEXT_NAME)
 # How `….rejected.csv` is written, and so how a corrected one is read, whatever the feed's own files are.
-AS_WE_WRITE = {"format": "csv", "delimiter": ",", "quote": '"', "encoding": "utf-8", "header": True, "skip_lines": 0}
+AS_WE_WRITE = {
+    "format": "csv",
+    "delimiter": ",",
+    "quote": '"',
+    "encoding": "utf-8",
+    "header": True,
+    "skip_lines": 0,
+    "bad_line": "quarantine",
+}
 
 
 class Quarantine:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rowferry.loads.badlines import BAD_COLUMNS, BadLine
 from rowferry.loads.csvrows import Cells
 from rowferry.loads.textvalues import to_text
 
@@ -22,10 +23,12 @@ class Spooled:
     rows: int
 
 
-def spool_cells(rows: Iterable[tuple[int, Cells]], names: Sequence[str], path: Path) -> Spooled:
-    """Write rows that have a cell for each name."""
-    count = _write(path, (_line([*cells, str(line)]) for line, cells in rows))
-    return Spooled(path, tuple(names), count)
+def spool_cells(rows: Iterable[tuple[int, Cells | BadLine]], names: Sequence[str], path: Path, *, keep_bad: bool = False) -> Spooled:
+    """Write rows that have a cell for each name; with `keep_bad`, two columns more for lines that are none."""
+    nothing: Cells = [None] * len(names)
+    none: Cells = [None, None] if keep_bad else []
+    cells = ([*nothing, row.reason, row.text, str(line)] if isinstance(row, BadLine) else [*row, *none, str(line)] for line, row in rows)
+    return Spooled(path, (*names, *(BAD_COLUMNS if keep_bad else ())), _write(path, map(_line, cells)))
 
 
 def spool_known(rows: Iterable[tuple[int, Mapping[str, Any]]], names: Sequence[str], path: Path) -> Spooled:

@@ -20,6 +20,7 @@ from typing import IO, Any, Literal
 from rowferry.errors import FileRejected
 from rowferry.feeds.contract import Contract
 from rowferry.loads.avrorows import read_avro
+from rowferry.loads.badlines import BadLine, with_good
 from rowferry.loads.columnar import avro_to_csv, parquet_to_csv, parquet_to_json_lines
 from rowferry.loads.csvrows import Cells, CsvDialect, read_rows
 from rowferry.loads.jsonrows import read_json_array, read_json_lines
@@ -97,8 +98,8 @@ class Staging:
             names, _ = self._read_header(rows)
             # A name that a header has twice gets its place, as the names of columns do.
             unique = [name if name not in names[:place] else f"{name} {place + 1}" for place, name in enumerate(names)]
-            for line, cells in _even(rows, len(names)):
-                yield line, dict(zip(unique, cells, strict=True))
+            for line, row in with_good(rows):
+                yield line, row.record if isinstance(row, BadLine) else dict(zip(unique, row, strict=True))
 
     def _load_directly(self, found: Sniffed) -> Staged:
         with closing(self._rows_of_csv(found)) as rows:
@@ -134,7 +135,7 @@ class Staging:
         if found.kind == "csv":
             with closing(self._rows_of_csv(found)) as rows:
                 names, _ = self._read_header(rows)
-                return spool_cells(_even(rows, len(names)), names, path)
+                return spool_cells(with_good(rows), names, path, keep_bad=self._keeps_bad)
         if found.kind in ("parquet", "avro") and not self.contract.nests:
             to_csv = parquet_to_csv if found.kind == "parquet" else avro_to_csv
             if (done := to_csv(self._plain_files(path.parent), path)) is not None:
@@ -147,15 +148,20 @@ class Staging:
         """The rows of a file that has no header, nested objects flattened where the preset says so."""
         nests = self.contract.nests
         for plain in self._plain() if found.kind != "parquet" else _opened(folder / "rows.json"):
-            for line, record in self._read(plain, found):
+            for line, row in with_good(self._read(plain, found)):
+                record = row.record if isinstance(row, BadLine) else row
                 yield line, dict(flatten(record, nests)) if nests else record
 
-    def _read(self, plain: IO[bytes], found: Sniffed) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    def _read(self, plain: IO[bytes], found: Sniffed) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:
         if found.kind == "avro":
             return read_avro(plain)
         if found.kind == "json":
             return read_json_array(plain, found.encoding, self.limits.row_bytes)
-        return read_json_lines(plain, found.encoding, found.bare_lines, self.limits.row_bytes)
+        return read_json_lines(plain, found.encoding, found.bare_lines, self.limits.row_bytes, keep_bad=self._keeps_bad)
+
+    @property
+    def _keeps_bad(self) -> bool:
+        return self.contract.settings.bad_line == "reject"
 
     def _plain_files(self, folder: Path) -> list[Path]:
         """The unpacked files under plain names, for libraries that read files by name."""
@@ -166,10 +172,18 @@ class Staging:
                 shutil.copyfileobj(plain, file, MIB)
         return paths
 
-    def _rows_of_csv(self, found: Sniffed) -> Generator[tuple[int, Cells], None, None]:
+    def _rows_of_csv(self, found: Sniffed) -> Generator[tuple[int, Cells | BadLine], None, None]:
         settings = self.contract.settings
-        dialect = CsvDialect(settings.delimiter, settings.quote, found.encoding, settings.skip_lines, self.limits.row_bytes)
-        header: Cells | None = None
+        dialect = CsvDialect(
+            delimiter=settings.delimiter,
+            quote=settings.quote,
+            encoding=found.encoding,
+            skip_lines=settings.skip_lines,
+            row_bytes=self.limits.row_bytes,
+            keep_bad=self._keeps_bad,
+            width=0 if settings.header else len(settings.columns),
+        )
+        header: Cells | BadLine | None = None
         for plain in self._plain():
             rows = read_rows(plain, dialect)
             first = next(rows, None)
@@ -180,7 +194,7 @@ class Staging:
             header = header or (first[1] if first else None)
             yield from rows
 
-    def _read_header(self, rows: Iterator[tuple[int, Cells]]) -> tuple[tuple[str, ...], int]:
+    def _read_header(self, rows: Iterator[tuple[int, Cells | BadLine]]) -> tuple[tuple[str, ...], int]:
         """The names of a CSV's columns, and the physical lines to skip to come to its first row."""
         settings = self.contract.settings
         if not settings.header:
@@ -189,6 +203,7 @@ class Staging:
         if first is None:
             return (), settings.skip_lines
         line, cells = first
+        assert isinstance(cells, list)  # the first row says how wide the others are, and is no bad line itself
         names = tuple(cell or "" for cell in cells)
         return names, line + sum(len(_LINE_END.findall(name)) for name in names)
 
@@ -220,10 +235,3 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 def _can_be_named(key: str) -> bool:
     """BigQuery takes `*` for a wildcard and several slashes for one (cloud.google.com/bigquery/docs/batch-loading-data)."""
     return "*" not in key and "//" not in key
-
-
-def _even(rows: Iterator[tuple[int, Cells]], width: int) -> Iterator[tuple[int, Cells]]:
-    for line, cells in rows:
-        if len(cells) != width:
-            raise FileRejected("bad_csv", f"line {line}: expected {width} columns, found {len(cells)}")
-        yield line, cells

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from rowferry.feeds.contract import SYSTEM_COLUMNS, Contract
+from rowferry.loads.badlines import REASON, TEXT
 from rowferry.loads.casts import TYPE_WORDS, cast, is_bad
 from rowferry.loads.inference import value_kinds
 from rowferry.loads.shape import Target
@@ -67,8 +68,9 @@ class LoadColumn:
 @dataclass(frozen=True, slots=True)
 class LoadSql:
     """The statements of one file, or of several that load together. `staging` holds the cells as text
-    in columns c_0, c_1 …; `line`, `file` and `version` are expressions over it. With `only_new`, files
-    that the ledger has as loaded are left out."""
+    in columns c_0, c_1 …; `line`, `file` and `version` are expressions over it, and so are the reason and
+    the text of `bad_line`, where lines that hold no row are kept. With `only_new`, files that the ledger
+    has as loaded are left out."""
 
     contract: Contract
     columns: tuple[LoadColumn, ...]
@@ -78,6 +80,7 @@ class LoadSql:
     file: Sql = _FILE
     version: Sql = _VERSION
     only_new: bool = False
+    bad_line: tuple[Sql, Sql] | None = None
 
     @property
     def knows_lines(self) -> bool:
@@ -101,6 +104,7 @@ class LoadSql:
             dropped=self._dropped(),
             only_new=self.only_new,
             loads=self.quote(LOADS),
+            bad_line=self.bad_line,
         )
         return Sql(text)
 
@@ -110,15 +114,16 @@ class LoadSql:
 
     def profile(self) -> str:
         """Counts of rows and bad cells, and what undeclared columns look like."""
-        return render("load_profile", columns=self.columns, typed=self.typed(), order=self._order())
+        return render("load_profile", columns=self.columns, typed=self.typed(), order=self._order(), bad_line=self.bad_line)
 
     def rejected_cells(self, columns: Sequence[LoadColumn]) -> str:
-        """Each bad cell of these columns into its table."""
-        return render("load_rejected_cells", columns=columns, typed=self.typed(), rejected_cells=self.quote(REJECTED_CELLS))
+        """Each bad cell of these columns into its table, and each bad line."""
+        rejected_cells = self.quote(REJECTED_CELLS)
+        return render("load_rejected_cells", columns=columns, typed=self.typed(), rejected_cells=rejected_cells, bad_line=self.bad_line)
 
     def rejected_rows(self, columns: Sequence[LoadColumn], shown: Sequence[LoadColumn]) -> str:
-        """The rows that have a bad cell in one of these columns, as text: the line and the cells `shown`."""
-        return render("load_rejected_rows", shown=shown, bad_columns=columns, typed=self.typed())
+        """The rows that have a bad cell in one of these columns, as text: the line and the cells `shown`; and each bad line."""
+        return render("load_rejected_rows", shown=shown, bad_columns=columns, typed=self.typed(), bad_line=self.bad_line)
 
     def record_window(self) -> str:
         """The ledger's row of each of several files."""
@@ -171,7 +176,7 @@ class LoadSql:
         key = {name.lower() for name in self.contract.key} if self.contract.settings.write == "merge" else set()
         rejects = self.contract.settings.bad_value == "reject_row"
         reasons = [column.bad_name for column in self.columns if column.bad and (rejects or column.name.lower() in key)]
-        return Sql(" OR ".join(reasons) or "FALSE")
+        return Sql(" OR ".join([*reasons, *(["bad_line IS NOT NULL"] if self.bad_line else [])]) or "FALSE")
 
 
 def build_columns(contract: Contract, targets: Sequence[Target], settled: Collection[str]) -> tuple[LoadColumn, ...]:
@@ -213,6 +218,13 @@ def _text(target: Target, contract: Contract) -> Sql:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r") + "'"
+
+
+def bad_line_from(names: Sequence[str]) -> tuple[Sql, Sql] | None:
+    """The reason and the text of lines that hold no row, from a staging table with these names; None where none were kept."""
+    if REASON not in names:
+        return None
+    return Sql(f"c_{names.index(REASON)}"), Sql(f"c_{names.index(TEXT)}")
 
 
 def line_from(column: str | None) -> Sql:

@@ -21,11 +21,12 @@ from rowferry.errors import FileRejected
 from rowferry.feeds.contract import Contract
 from rowferry.loads.fileload import FileLoad, learned, make_table, read_profile
 from rowferry.loads.inference import is_settled
+from rowferry.loads.quarantine import TEXT_NAME
 from rowferry.loads.result import LoadResult
 from rowferry.loads.shape import Target, fit_columns
 from rowferry.loads.sniff import Sniffed
 from rowferry.loads.spool import spool_known
-from rowferry.loads.statements import FEED_COLUMNS, LINE, LoadColumn, LoadSql, build_columns, line_from
+from rowferry.loads.statements import FEED_COLUMNS, LINE, LoadColumn, LoadSql, bad_line_from, build_columns, line_from
 from rowferry.stores.port import NotFound
 from rowferry.warehouse.port import CsvFile, LoadSource, Param, TableShape, Warehouse
 from rowferry.warehouse.statements import Sql, render
@@ -109,11 +110,12 @@ class WindowLoad:
             targets = self._targets(names, {column.known_as: column.name for column in known})
             columns = build_columns(self.contract, targets, {column.name for column in known if is_settled(column.kinds)})
             file, version = (Sql(f"c_{names.index(name)}") for name in (_FILE, _VERSION))
-            sql = LoadSql(self.contract, columns, staging, line_from(LINE), self.warehouse.quote, file, version, only_new=True)
+            quote, bad_line = self.warehouse.quote, bad_line_from(names)
+            sql = LoadSql(self.contract, columns, staging, line_from(LINE), quote, file, version, only_new=True, bad_line=bad_line)
             params = self._params(members, window_id)
             profile = read_profile(self.warehouse, sql, params)
             bad = [column for column in columns if profile.bad.get(column.name)]
-            if bad:
+            if bad or profile.bad_lines:
                 self._keep_rejected(members, names, sql, bad, params)
             make_table(self.warehouse, self.contract, targets)
             self._commit(sql, bad, learned(sql, profile, known), params, window_id)
@@ -143,6 +145,7 @@ class WindowLoad:
         works = {member.work.object.key: member.work for member in members}
         shown = [column for column in sql.from_file() if not names[column.source or 0].startswith("\0")]
         cells = {str(column.text_name): names[column.source or 0] for column in shown}
+        cells |= {"bad_line_text": TEXT_NAME} if sql.bad_line else {}
         rejected = self.warehouse.query(sql.rejected_rows(bad, shown), params)
         for key, rows in groupby(rejected, key=lambda row: str(row["file"])):
             work = works[key]
@@ -151,7 +154,7 @@ class WindowLoad:
     def _commit(self, sql: LoadSql, bad: list[LoadColumn], new: list[dict[str, Any]], params: Mapping[str, Param], window_id: str) -> None:
         statements = [render("load_turn", turn=self.warehouse.quote(self._turn()))]
         statements += sql.write(is_correction=False, clear_file=any(work.clear_file for work in self.works), is_empty=False)
-        if bad:
+        if bad or sql.bad_line:
             statements.append(sql.rejected_cells(bad))
         if new:
             statements.append(render("load_learn_columns", columns=new, feed_columns=self.warehouse.quote(FEED_COLUMNS)))

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from rowferry.feeds.contract import Contract
 from rowferry.feeds.names import fit_header
+from rowferry.loads.badlines import BadLine
 from rowferry.loads.jsonrows import read_json_lines
 from rowferry.loads.textvalues import flatten, to_text
 from rowferry.loads.unpack import unpack
@@ -49,6 +50,7 @@ def _rows(store: Store, keys: Iterable[str], contract: Contract) -> Iterator[dic
         with closing(store.open(key, found.version)) as stream:
             for plain in unpack(stream, found.size_bytes):
                 for _, record in read_json_lines(plain, "utf-8"):
+                    assert not isinstance(record, BadLine)  # what we wrote is no bad line
                     yield dict(flatten(record, contract.nests))
 
 

@@ -49,9 +49,16 @@ class Feed(Frozen):
     write: Literal["append", "merge", "replace"] = Field("append", description="merge needs `key`.")
     replace: Literal["table", "partition"] = Field("table", description="With write: replace, what a file takes the place of.")
     key: Names = Field((), description="The column, or columns, that make a row the same row.")
-    order_by: ColumnName | None = Field(None, description="With write: merge, the column whose largest value is the newest row.")
+    order_by: ColumnName | None = Field(
+        None, description="With write: merge, the column whose largest value is the newest row; without it, the row that is loaded last."
+    )
     new_columns: Literal["add", "ignore", "reject"] = Field("add", description="What happens to columns that are not declared.")
     bad_value: Literal["null", "reject_row", "fail_file"] = Field("null", description="What happens where a value can't be cast.")
+    bad_line: Literal["quarantine", "reject"] = Field(
+        "quarantine",
+        description="CSV and JSON lines: what happens where a line is no row. reject keeps it with its reason and loads the others, "
+        "where it is sure on which line the next row begins.",
+    )
     on_overwrite: Literal["replace_rows", "append", "ignore"] = Field("replace_rows", description="When a file of a name comes again.")
     partition_by: ColumnName | None = Field(None, description="A DATE, DATETIME or TIMESTAMP column; one partition a day.")
     cluster_by: Annotated[Names, Field(max_length=4, description="Up to four columns by which BigQuery sorts the table.")] = ()

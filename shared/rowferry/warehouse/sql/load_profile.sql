@@ -16,6 +16,9 @@ SELECT
 
   ))) AS ties,
   {% endif %}
+  {% if bad_line %}
+  COUNTIF(bad_line IS NOT NULL) AS bad_lines,
+  {% endif %}
   COUNTIF(is_dropped) AS dropped_rows,
   COUNT(*) AS row_count
 FROM (

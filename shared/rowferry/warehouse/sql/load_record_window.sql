@@ -18,12 +18,11 @@ SELECT
   @loaded_at,
   @window_id
 FROM (
-  SELECT
-    file,
-    @versions[OFFSET(place)] AS version,
-    @sizes[OFFSET(place)] AS size_bytes,
-    @updated[OFFSET(place)] AS updated_at
+  SELECT file, version, size_bytes, updated_at
   FROM UNNEST(@files) AS file WITH OFFSET AS place
+  JOIN UNNEST(@versions) AS version WITH OFFSET AS version_place ON version_place = place
+  JOIN UNNEST(@sizes) AS size_bytes WITH OFFSET AS size_place ON size_place = place
+  JOIN UNNEST(@updated) AS updated_at WITH OFFSET AS updated_place ON updated_place = place
 ) AS member
 LEFT JOIN (
   SELECT

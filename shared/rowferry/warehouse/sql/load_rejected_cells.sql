@@ -1,5 +1,25 @@
--- Each cell that could not be cast, with the line of the file that it stands in.
+-- Each cell that could not be cast, with the line of the file that it stands in, and each line that is no row.
 INSERT INTO {{ rejected_cells | table }} (file, version, feed, table_name, line, `column`, value, reason, row_loaded, loaded_at)
+{% if bad_line %}
+SELECT
+  file,
+  version,
+  @feed,
+  @table_name,
+  line,
+  CAST(NULL AS STRING),
+  SUBSTR(bad_line_text, 1, 10000),
+  bad_line,
+  FALSE,
+  @loaded_at
+FROM (
+  {{ typed }}
+) AS typed
+WHERE bad_line IS NOT NULL
+{% if columns %}
+UNION ALL
+{% endif %}
+{% endif %}
 {% for column in columns %}
 SELECT
   file,

@@ -1,5 +1,5 @@
 -- A file's rows as the text they came as (t_…), as values (v_…), and whether each cell is bad: it
--- holds something that its type can't. `is_dropped` rows are not loaded.
+-- holds something that its type can't. `is_dropped` rows are not loaded; `bad_line` says why a line is none.
 SELECT
   *,
   {{ dropped }} AS is_dropped
@@ -7,7 +7,7 @@ FROM (
   SELECT
     *,
     {% for column in columns if column.bad %}
-    {{ column.bad }} AS {{ column.bad_name }},
+    {% if bad_line %}bad_line IS NULL AND {% endif %}{{ column.bad }} AS {{ column.bad_name }},
     {% endfor %}
   FROM (
     SELECT
@@ -20,6 +20,10 @@ FROM (
         {% for column in columns %}
         {{ column.text }} AS {{ column.text_name }},
         {% endfor %}
+        {% if bad_line %}
+        {{ bad_line[0] }} AS bad_line,
+        {{ bad_line[1] }} AS bad_line_text,
+        {% endif %}
         {{ file }} AS file,
         {{ version }} AS version,
         {{ line }} AS line
