@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from rowferry import destinations
 from rowferry.clock import Clock, SystemClock
-from rowferry.errors import UsageError
+from rowferry.errors import RowferryError, SettingsError, UsageError
 from rowferry.fresh import Fresh
 from rowferry.owner import Owner
 from rowferry.settings.model import Settings
@@ -256,7 +256,8 @@ class Parts:
 
     @property
     def relay(self) -> Relay:
-        """Takes webhooks in. Raises `SettingsError` when one has an empty secret, `UsageError` when one has none."""
+        """Takes webhooks in; those whose secret is missing or empty are closed, and say why. Raises `TryLater` and
+        `CredentialsError` where secrets can't be read."""
         return self._relay.get()
 
     @cached_property
@@ -264,14 +265,21 @@ class Parts:
         return self._fresh(self._make_relay)
 
     def _make_relay(self, resolve: Resolve) -> Relay:
-        from rowferry.webhooks.hook import hooks_of
+        from rowferry.webhooks.hook import Hook, hooks_of
         from rowferry.webhooks.relay import Relay
+
+        hooks: dict[str, Hook] = {}
+        closed: dict[str, RowferryError] = {}
+        for name, webhook in self.settings.webhooks.items():
+            try:
+                hooks |= hooks_of({name: webhook.resolved(resolve)})
+            except (UsageError, SettingsError) as error:  # one sender's secret is not there: the others' calls go on
+                closed[name] = error
 
         def idempotency(destination: str, action: str) -> str | None:
             return destinations.find(self._destination(destination).vendor).actions[action].idempotency
 
-        hooks = hooks_of({name: webhook.resolved(resolve) for name, webhook in self.settings.webhooks.items()})
-        return Relay(hooks, self.outbox, self.state, self.clock, idempotency)
+        return Relay(hooks, self.outbox, self.state, self.clock, idempotency, closed)
 
     def release(self) -> None:
         """Between two pieces of work: let go of what others may wait for."""

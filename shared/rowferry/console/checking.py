@@ -72,8 +72,8 @@ def _refusals(settings: object) -> Iterator[Problem]:
             except (RowferryError, ValueError) as error:
                 yield Problem(f"alerts.{name}", str(error), "its statement was not run, only read by the warehouse")
         try:
-            _ = app.relay
-        except SettingsError as error:
-            yield from error.problems
+            closed = app.relay.closed
         except RowferryError as error:
-            yield Problem("webhooks", str(error))
+            closed = {"": error}
+        for name, found in closed.items():
+            yield from found.problems if isinstance(found, SettingsError) else [Problem(f"webhooks.{name}".rstrip("."), str(found))]

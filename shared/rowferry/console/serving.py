@@ -29,12 +29,13 @@ log = logging.getLogger("rowferry")
 
 
 def serve(machine: Machine, port: int, *, say: Callable[[str], None] = print) -> int:
-    """Run until told to stop, with a log of what is done. Raises `UsageError` when the port is taken, and as `App.relay`
-    where a webhook has no secret: told now, and not to the first sender."""
+    """Run until told to stop, with a log of what is done. Raises `UsageError` when the port is taken, and what
+    closes a webhook that has no secret: told now, and not to the first sender."""
     from rowferry.console.web import listen
 
     if machine.app.settings.webhooks:
-        _ = machine.app.relay
+        for error in machine.app.relay.closed.values():
+            raise error
     logs.start()
     stop = threading.Event()
     with listen(machine, port) as address, _signals(stop):

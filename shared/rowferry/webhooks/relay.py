@@ -1,6 +1,6 @@
 """The way of a call from the wire into the outbox. No vendor is called, and nothing waits but the store.
 
-    path ─404─ method ─405─ size ─413─ type ─415─ signature and time ─401─ rate ─429─ body ─400─
+    path ─404─ secret ─503─ method ─405─ size ─413─ type ─415─ signature and time ─401─ rate ─429─ body ─400─
         ─► rows of all routes ─► outbox, create-only under the sender's event id ─503─ ─► 200
 
 A 200 is given when all of an event stands in the outbox, never before. Rows for several destinations
@@ -15,10 +15,11 @@ import logging
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from rowferry.clock import Clock
-from rowferry.errors import CredentialsError, SignatureError, TryLater
+from rowferry.errors import CredentialsError, RowferryError, SignatureError, TryLater
 from rowferry.stores.port import Store
 from rowferry.webhooks import payload, repeats
 from rowferry.webhooks.hook import Hook
@@ -64,6 +65,7 @@ class Relay:
 
     `store` keeps what tells repeats of calls without an id. `idempotency(destination, action)` names
     the field that makes a row's repeat a no-op at the vendor, or gives None; it is asked once for each.
+    `closed` are webhooks that can't be verified, and why: their senders are asked to come back.
     """
 
     def __init__(
@@ -73,7 +75,9 @@ class Relay:
         store: Store,
         clock: Clock,
         idempotency: Callable[[str, str], str | None] = lambda _destination, _action: None,
+        closed: Mapping[str, RowferryError] = MappingProxyType({}),
     ) -> None:
+        self.closed = closed
         self._hooks, self._outbox, self._store, self._clock = hooks, outbox, store, clock
         targets = {target for hook in hooks.values() for target in hook.targets()}
         self._idempotency = {target: idempotency(*target) for target in targets}
@@ -82,7 +86,11 @@ class Relay:
     def answer(self, call: Call) -> Answer:
         """Take a call in, or refuse it."""
         found = _PATH.fullmatch(call.path.partition("?")[0])
-        hook = self._hooks.get(found[1]) if found else None
+        name = found[1] if found else ""
+        if (error := self.closed.get(name)) is not None:
+            _log.error("webhook %s is closed: %s", name, error)
+            return _BUSY
+        hook = self._hooks.get(name)
         if hook is None:
             return _NOT_FOUND
         refusal = self._refusal(hook, call)
