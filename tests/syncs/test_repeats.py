@@ -102,3 +102,38 @@ def test_rows_are_marked_where_they_were_taken_from(shop: Shop, twin: BrazeTwin)
     shop.save()
     assert [counts(sync(shop)), counts(sync(shop)), counts(sync(shop))] == [(2, 0, 2, 0), (2, 0, 2, 0), (0, 0, 0, 0)]
     assert set(twin.profiles) == {"outbox-1", "outbox-2", "newer-1", "newer-2"}
+
+
+def test_a_queue_s_row_without_a_key_is_rejected_once(shop: Shop, twin: BrazeTwin) -> None:
+    """It can't be marked, so each run reads it: it is told of once, counts as unchanged then, and leaves once it has a key."""
+    with sqlite3.connect(shop.folder / "shop.db") as connection:
+        connection.execute("CREATE TABLE outbox (id TEXT, tier TEXT, sent_at TIMESTAMP)")
+        connection.execute("INSERT INTO outbox VALUES (NULL, 'gold', NULL), ('u1', 'gold', NULL)")
+    shop.settings["databases"] = {"shop": {"url": "env:SHOP_URL"}}
+    shop.settings["syncs"]["customers"] = {
+        "model": {"database": "shop", "table": "outbox"}, "key": "id", "send": "queue", "mark": "sent_at", "to": "braze",
+        "action": "profile", "map": {"external_id": "id", "tier": "tier"},
+    }  # fmt: skip
+    shop.save()
+    assert counts(sync(shop)) == (2, 0, 1, 1)
+    assert counts(sync(shop)) == (1, 1, 0, 0)
+    with sqlite3.connect(shop.folder / "shop.db") as connection:
+        connection.execute("UPDATE outbox SET id = 'u2' WHERE id IS NULL")
+    assert counts(sync(shop)) == (1, 0, 1, 0)
+    assert set(twin.profiles) == {"u1", "u2"}
+
+
+def test_a_queue_by_a_floating_point_number_is_refused(shop: Shop, twin: BrazeTwin) -> None:
+    """Such a number may equal nothing, not even itself as it was read: its row would be sent again in every run."""
+    with sqlite3.connect(shop.folder / "shop.db") as connection:
+        connection.execute("CREATE TABLE outbox (id REAL, tier TEXT, sent_at TIMESTAMP)")
+        connection.execute("INSERT INTO outbox VALUES (0.1, 'gold', NULL)")
+    shop.settings["databases"] = {"shop": {"url": "env:SHOP_URL"}}
+    shop.settings["syncs"]["customers"] = {
+        "model": {"database": "shop", "table": "outbox"}, "key": "id", "send": "queue", "mark": "sent_at", "to": "braze",
+        "action": "profile", "map": {"external_id": {"column": "id", "transform": "string"}, "tier": "tier"},
+    }  # fmt: skip
+    shop.save()
+    refused = sync(shop)
+    assert (refused.status, twin.profiles) == ("failed", {})
+    assert "floating-point" in refused.reason

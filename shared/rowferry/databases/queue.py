@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     DateTime,
+    Float,
     Integer,
     PrimaryKeyConstraint,
     Select,
@@ -62,8 +63,13 @@ def counted_mark_statement(table: Table, key: Sequence[str], mark: str) -> Updat
 
 
 def take(database: Database, table_name: str, key: Sequence[str], mark: str, most: int = MOST_ROWS) -> Iterator[Mapping[str, Any]]:
-    """The rows that wait now. Raises `SourceError` for a missing column."""
+    """The rows that wait now. Raises `SourceError` for a missing column, and for a key that can't be found again."""
     table = _table(database, table_name, [*key, mark])
+    if inexact := [name for name in key if isinstance(table.c[name].type, Float)]:
+        raise SourceError(
+            f"the table {table_name} of databases.{database.name} has a key of floating-point numbers, {inexact[0]}: one that was "
+            "read may not equal the one that is stored, so its row could not be marked; key the queue by a whole number or a text"
+        )
     with database.connection() as connection:
         options = {"stream_results": True, "yield_per": database.page_rows}
         for row in connection.execution_options(**options).execute(take_statement(table, key, mark, most)).mappings():

@@ -90,7 +90,8 @@ def new_rows(
         sent=quote(sent_table(shape.name, shape.sync.to)),
         dead_letters=quote(shape.dead_letters),
         only_dead=only_dead,
-        skip_dead=shape.sync.send == "all" and not only_dead,
+        skips_dead=shape.sync.send in ("all", "queue") and not only_dead,
+        is_queue=shape.sync.send == "queue",
         reads_all=shape.sync.send == "all" or only_dead,
         # What the mapping makes of a row matters to what is compared with the last run, not to what is remembered.
         salt=Sql("".join(field.salt for field in shape.fields) if shape.sync.send == "all" else ""),

@@ -1,6 +1,6 @@
 -- What `send: new` and `send: all` would send now. `new`: rows whose cursor is in the window (above the
--- last one less the lag, up to a fixed end) and that were not sent before. With `skip_dead`, dead letters
--- that have not changed stay where they are. One row at position 0 holds the counts of the same snapshot.
+-- last one less the lag, up to a fixed end) and that were not sent before. With `skips_dead`, dead letters that have not
+-- changed stay where they are; in a queue those without a key, for they can't be marked. One row at position 0 holds the counts of the same snapshot.
 --
 -- Rows with the same key and cursor are a group, most often of one: its name is the row's id, so that a row
 -- that is edited in place stays the row it was. Where a group has several they are told apart by their
@@ -136,8 +136,8 @@ decided AS (
   SELECT
     *,
     CASE
-      {% if skip_dead %}
-      WHEN known_id IS NOT NULL THEN 'dead'
+      {% if skips_dead %}
+      WHEN known_id IS NOT NULL{% if is_queue %} AND row_key IS NULL{% endif %} THEN 'dead'
       {% endif %}
       {% if keyed %}
       WHEN row_key IS NULL THEN 'missing_key'
