@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from rowferry import destinations
@@ -49,19 +48,16 @@ class Parts:
         self,
         settings: Settings,
         *,
-        base: Path | None = None,
         environment: Mapping[str, str] = os.environ,
         clock: Clock | None = None,
         owner: Owner | None = None,
         resolve_secret: Resolve | None = None,
     ) -> None:
-        """`base` is the settings file's folder, where relative paths start. `owner` signs claims: on one
-        machine the process, in the clouds a name that nobody else can judge. `resolve_secret` takes the
-        place of the environment's or cloud's secrets."""
+        """`owner` signs claims: on one machine the process, in the clouds a name that nobody else can judge.
+        `resolve_secret` takes the place of the environment's or cloud's secrets."""
         self.settings = settings
         self.clock = clock or SystemClock()
         self.owner = owner or Owner.anonymous()
-        self._base = base or Path()
         self._environment = environment
         self._accounts: dict[str, Fresh[Account]] = {}
         self._databases: dict[str, Fresh[Database]] = {}
@@ -71,14 +67,14 @@ class Parts:
     @cached_property
     def state(self) -> Store:
         """The store of outbox, claims, journals, receipts and runs."""
-        return open_store(self.settings.state, self._base)
+        return open_store(self.settings.state)
 
     @cached_property
     def exports(self) -> Store:
         """The store where vendors drop their files. Raises `UsageError` when the settings name none."""
         if self.settings.exports is None:
             raise UsageError("the settings have no `exports`: write the bucket or folder where files land")
-        return open_store(self.settings.exports, self._base)
+        return open_store(self.settings.exports)
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -87,7 +83,7 @@ class Parts:
         if wanted.engine == "duckdb":
             from rowferry.warehouse.duckdb import DuckDbWarehouse
 
-            return DuckDbWarehouse(self._base / wanted.file, memory_limit=wanted.memory_limit, threads=wanted.threads)
+            return DuckDbWarehouse(wanted.file, memory_limit=wanted.memory_limit, threads=wanted.threads)
         from rowferry.warehouse.bigquery import open_bigquery
 
         return open_bigquery(wanted)

@@ -95,7 +95,7 @@ class Shop:
 
     def acting_as(self, function: str) -> PermittedApp:
         """The app as this function has it."""
-        return PermittedApp(function, self.settings, self.folder, self.secrets, self.clock)
+        return PermittedApp(function, self.settings, self.secrets, self.clock)
 
     def drop(self, name: str, text: str) -> None:
         """What a vendor does."""

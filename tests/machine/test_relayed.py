@@ -43,7 +43,7 @@ def app_in(folder: Path, twin: BrazeTwin, clock: ManualClock) -> App:
     """The app, as after a restart."""
     folder.mkdir(exist_ok=True)
     (folder / "rowferry.yaml").write_text(SETTINGS.format(url=twin.url))
-    return App(read_settings(folder / "rowferry.yaml", ENVIRONMENT), base=folder, environment=ENVIRONMENT, clock=clock)
+    return App(read_settings(folder / "rowferry.yaml", ENVIRONMENT), environment=ENVIRONMENT, clock=clock)
 
 
 def test_a_vendor_that_refuses_us_is_not_asked_each_second(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 from rowferry.app import App
@@ -75,9 +74,8 @@ class PermittedApp(App):
 
     ledgers: ClassVar[dict[str, Ledger]] = {}
 
-    def __init__(self, function: str, settings: Settings, folder: Path, secrets: Mapping[str, str], clock: Clock) -> None:
+    def __init__(self, function: str, settings: Settings, secrets: Mapping[str, str], clock: Clock) -> None:
         self._ledger = self.ledgers.setdefault(function, Ledger(function))
-        self._folder = folder
         self.asked: set[str] = set()
 
         def resolve(reference: str) -> str:
@@ -110,6 +108,6 @@ class PermittedApp(App):
         return 1
 
     def _guarded(self, url: str, thing_of: Callable[[str], str]) -> Store:
-        guard: Any = Guard(open_store(url, self._folder), self._ledger, _NEEDED_FOR_STORE.get, thing_of)
+        guard: Any = Guard(open_store(url), self._ledger, _NEEDED_FOR_STORE.get, thing_of)
         store: Store = guard
         return store

@@ -9,12 +9,10 @@ from rowferry.errors import UsageError
 from rowferry.stores.port import Store
 
 
-def open_store(url: str, base: Path | None = None) -> Store:
-    """The store at `gs://bucket/prefix`, `s3://bucket/prefix`, `file:///path` or a plain path.
+def open_store(url: str) -> Store:
+    """The store at `gs://bucket/prefix`, `s3://bucket/prefix` or `file:///path`, as the settings have it (`StoreUrl`).
 
-    A relative path (`state`, `./state`, `file:state`, `file://state`) starts at `base`, the folder of the
-    settings file, or else at the working folder. Raises `UsageError` for any other address and
-    `CredentialsError` where a cloud's credentials are missing.
+    Raises `UsageError` for any other address and `CredentialsError` where a cloud's credentials are missing.
     """
     scheme, _, rest = url.partition("://")
     bucket, _, prefix = rest.partition("/")
@@ -26,16 +24,8 @@ def open_store(url: str, base: Path | None = None) -> Store:
         from rowferry.stores.s3 import open_s3
 
         return open_s3(bucket, prefix.strip("/"))
-    path = _path(url)
-    if not path:
+    if scheme != "file" or bucket or not prefix:
         raise UsageError(f"{url!r} is no store: expected gs://bucket/prefix, s3://bucket/prefix or file:///path")
     from rowferry.stores.folder import FolderStore
 
-    return FolderStore((base or Path()) / Path(path).expanduser())
-
-
-def _path(url: str) -> str:
-    """The path in a `file:` address or of a plain path; empty when it is neither."""
-    if url.startswith("file:"):
-        return unquote(url.removeprefix("file:").removeprefix("//").removeprefix("localhost"))
-    return "" if "://" in url else url
+    return FolderStore(Path("/", unquote(prefix)))
