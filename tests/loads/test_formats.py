@@ -283,6 +283,17 @@ def test_a_zip_with_two_files_of_one_name_loads_both(tmp_path: Path) -> None:
     assert found.table("raw.t", "id") == [("1",), ("2",)]
 
 
+@pytest.mark.parametrize("number", ["1", "12345678901234567890"])
+def test_half_an_emoji_costs_no_row(tmp_path: Path, number: str) -> None:
+    """CleverTap may cut the pairs of UTF-16: in texts, nested ones and names, in lines and arrays, U+FFFD stands for the half."""
+    found = Bench(tmp_path, {"f": {"path": "f/*", "table": "raw.t"}})
+    row = '{"id":"x\\ud83d","n":%s,"o":{"a":["\\udc00y","\\ud83d\\ude00"]},"k\\ud83d":1}' % number
+    assert found.load("f/a.jsonl", row + '\n{"id":"z"}\n').rows == 2
+    assert found.load("f/b.json", f"[{row}]").rows == 1
+    texts = ("x\ufffd", '{"a":["\ufffdy","\U0001f600"]}')
+    assert found.table("raw.t", "id", "o") == [texts, texts, ("z", None)]
+
+
 def test_format_says_what_a_file_must_be(tmp_path: Path) -> None:
     """Where the feed names a format, another one is refused rather than loaded as something else."""
     found = Bench(tmp_path, {"f": {"path": "f/*", "table": "raw.t", "format": "csv", "columns": {"id": "STRING"}}})

@@ -80,6 +80,13 @@ def test_numbers_keep_their_digits() -> None:
     assert found == {"a": 123456789012345678901234567890, "b": Decimal("0.12345678901234567890"), "c": Decimal("1.5")}
 
 
+@pytest.mark.parametrize("number", [b"1", b"1234567890123456789"])
+def test_half_an_emoji_is_no_broken_answer(number: bytes) -> None:
+    """An answer with a half of a pair in a text is JSON: taken for none, its page would be asked for again for ever."""
+    found = read_json(Response(200, b'{"a": "x\\ud83d", "n": %s}' % number, {}))
+    assert found == {"a": "x\ufffd", "n": int(number)}
+
+
 def test_a_broken_list_is_none_at_all() -> None:
     """Of a list that holds something else than objects nothing is taken: half a page would be a gap."""
     assert objects([{"a": 1}, None]) is None

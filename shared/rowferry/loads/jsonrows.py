@@ -14,6 +14,7 @@ import orjson
 from rowferry.errors import FileRejected
 from rowferry.loads.badlines import BadLine
 from rowferry.loads.limits import DEFAULT_LIMITS, MIB
+from rowferry.loads.textvalues import without_lone_surrogates
 
 Record = Mapping[str, Any]
 
@@ -22,6 +23,7 @@ _LONG_NUMBER = re.compile(rb"[0-9.]{16}")
 _BROKEN = "line {line}: this is not JSON, or only a part of it: the file may be cut off"
 _ENCODING = "line {line}: the text is not {encoding}; set the feed's encoding"
 _BLANK = " \t\r\n"
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _exact = json.JSONDecoder(parse_float=Decimal, parse_constant=str)
 
 
@@ -72,9 +74,10 @@ def _read(line: bytes, number: int) -> Any:
         try:
             return orjson.loads(line)
         except orjson.JSONDecodeError:
-            pass  # NaN, which is no JSON but is written; or a broken line, which the next one tells
+            pass  # NaN or half a pair, which are no JSON but are written; or a broken line, which the next one tells
     try:
-        return _exact.decode(line.decode("utf-8"))
+        text = line.decode("utf-8")
+        return without_lone_surrogates(_exact.decode(text)) if _SURROGATE.search(text) else _exact.decode(text)
     except UnicodeDecodeError:
         raise FileRejected("wrong_encoding", _ENCODING.format(line=number, encoding="utf-8")) from None
     except (ValueError, RecursionError):
@@ -146,6 +149,8 @@ class _Text:
                 raise FileRejected(
                     "bad_json", f"line {self.line}: this is not JSON, or only a part of it: the file may be cut off"
                 ) from None
+            if _SURROGATE.search(self._text, self._at, end):
+                value = without_lone_surrogates(value)
             self.line += self._text.count("\n", self._at, end)
             self._at = end
             return value

@@ -31,6 +31,11 @@ class LoadResult:
         """Whether nobody has to look at it."""
         return self.status in ("loaded", "skipped") and self.rejected_rows == self.rejected_cells == 0
 
-    def as_json(self) -> dict[str, Any]:
+    @property
+    def is_bad(self) -> bool:
+        """Whether a command that met it has failed: a file or a row is missing in its table."""
+        return self.status in ("quarantined", "failed") or self.rejected_rows > 0
+
+    def to_dict(self) -> dict[str, Any]:
         """What `rowferry load --json` prints: these keys and no others."""
         return {name: value for name, value in asdict(self).items() if name != "code"}

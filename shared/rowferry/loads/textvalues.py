@@ -47,6 +47,15 @@ def flatten(record: Mapping[str, Any], nests: frozenset[str], prefix: str = "") 
             yield path, value
 
 
+def without_lone_surrogates(value: Any) -> Any:
+    """JSON whose texts hold a half of a pair (`\\ud83d` alone, of an emoji that was cut), with U+FFFD for it: UTF-8 has none."""
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {without_lone_surrogates(name): without_lone_surrogates(member) for name, member in value.items()}
+    return [without_lone_surrogates(member) for member in value] if isinstance(value, list) else value
+
+
 def shortest_float32(value: float) -> float:
     """The shortest decimal that is this 32-bit float: 3.14, where its 64-bit form reads 3.140000104904175."""
     if not math.isfinite(value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ import orjson
 
 from rowferry.destinations.answers import by_status
 from rowferry.destinations.port import Refused, SlowDown, TryAgain
+from rowferry.loads.textvalues import without_lone_surrogates
 from rowferry.pulls.port import Failed
 from rowferry.wire import Response
 
@@ -26,10 +28,11 @@ def read_json(response: Response) -> Any:
 
 def parse_json(text: bytes) -> Any:
     """The same for bytes that came from somewhere else, such as a step's token."""
-    try:
-        if _LONG_NUMBER.search(text) is None:
+    if _LONG_NUMBER.search(text) is None:
+        with suppress(orjson.JSONDecodeError):
             return orjson.loads(text)
-        return _exact.decode(text.decode("utf-8"))
+    try:
+        return without_lone_surrogates(_exact.decode(text.decode("utf-8")))
     except (ValueError, RecursionError):
         return None
 
