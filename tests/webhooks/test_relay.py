@@ -216,6 +216,14 @@ def test_a_verified_body_that_is_not_sane_is_400(store: FolderStore, event: byte
     assert list(store.list()) == []
 
 
+@pytest.mark.parametrize(("levels", "status"), [(230, 200), (231, 400), (260, 400)])
+def test_a_deep_body_that_a_route_puts_deeper(store: FolderStore, levels: int, status: int) -> None:
+    """What is let in can be written down, whatever a route wraps it in."""
+    relay = _relay(store, [{"send": {**SEND, "map": {"external_id": "id", "name": "'n'", "all": "{a: {b: {c: [{d: [[@]]}]}}}"}}}])
+    body = b'{"id": ' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+    assert relay.answer(_call(body)).status == status
+
+
 @pytest.mark.parametrize("event", [b"{", b'{"id":"a","id":"b"}', b"[" * 5000])
 def test_an_unverified_body_is_401_whatever_it_holds(store: FolderStore, event: bytes) -> None:
     """Nobody learns from us how we parse before we know who asks."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,6 +18,7 @@ from rowferry.errors import RowferryError
 from rowferry.webhooks.port import Call
 
 _MAX_FIELDS = 1000
+_LEVELS_LEFT = 24
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -50,8 +51,8 @@ def read_json(body: bytes) -> Any:
     """An object or array from JSON. Raises `Malformed` for anything else, and for what parsers read in different ways."""
     try:
         # orjson refuses what is not JSON (NaN, infinity, bad UTF-8, halves of surrogate pairs), and to
-        # write more than 254 levels, four of which are for what a row is wrapped in on its way out.
-        orjson.dumps([[[[orjson.loads(body)]]]])
+        # write more than 254 levels, some of which are for what routes wrap it in, and rows on their way out.
+        orjson.dumps(reduce(lambda inner, _: [inner], range(_LEVELS_LEFT), orjson.loads(body)))
         # Python's own parser shows every name, and keeps every digit of a long integer.
         found = _STRICT.decode(body.decode())
     except (ValueError, TypeError) as error:
