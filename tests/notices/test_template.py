@@ -59,7 +59,10 @@ def test_what_is_not_allowed_is_found_when_it_is_read(source: str) -> None:
         Template(source)
 
 
-@pytest.mark.parametrize("source", ["{{ s + n }}", "{{ n / 0 }}", "{{ s * n }}", "{{ n * s }}", "{{ '%99999999d' % n }}", "{{ -missing }}"])
+@pytest.mark.parametrize(
+    "source",
+    ["{{ s + n }}", "{{ n / 0 }}", "{{ s * n }}", "{{ n * s }}", "{{ '%99999999d' % n }}", "{{ -missing }}", "{{ s|truncate(2) }}"],
+)
 def test_values_that_do_not_fit_are_named_by_kind_only(source: str) -> None:
     """The error says what kind of mistake it is and shows nothing of the values."""
     with pytest.raises(ValueError, match=r"can't be filled in: [A-Za-z]+$"):

@@ -48,7 +48,7 @@ _NODES = frozenset(
         *("Mul", "Div", "FloorDiv", "Mod", "Concat", "Keyword"),
     ]
 )
-_MISTAKES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
+_MISTAKES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError, AssertionError)
 
 
 class Template:
