@@ -287,7 +287,7 @@ def test_a_zip_with_two_files_of_one_name_loads_both(tmp_path: Path) -> None:
 def test_half_an_emoji_costs_no_row(tmp_path: Path, number: str) -> None:
     """CleverTap may cut the pairs of UTF-16: in texts, nested ones and names, in lines and arrays, U+FFFD stands for the half."""
     found = Bench(tmp_path, {"f": {"path": "f/*", "table": "raw.t"}})
-    row = '{"id":"x\\ud83d","n":%s,"o":{"a":["\\udc00y","\\ud83d\\ude00"]},"k\\ud83d":1}' % number
+    row = '{"id":"x\\ud83d","n":N,"o":{"a":["\\udc00y","\\ud83d\\ude00"]},"k\\ud83d":1}'.replace("N", number)
     assert found.load("f/a.jsonl", row + '\n{"id":"z"}\n').rows == 2
     assert found.load("f/b.json", f"[{row}]").rows == 1
     texts = ("x\ufffd", '{"a":["\ufffdy","\U0001f600"]}')

@@ -130,6 +130,18 @@ def test_an_old_attempt_is_not_gone_on_with(tmp_path: Path, twin: CleverTapTwin,
     assert list((tmp_path / "state/pulls/charged/pages").rglob("*0")) == []
 
 
+def test_rows_are_as_old_as_the_first_page(tmp_path: Path, twin: CleverTapTwin, clock: ManualClock) -> None:
+    """A window that is gone on with holds what there was when it was begun: only later than that by `trailing` nothing is late."""
+    Bench(tmp_path, twin).charge("2026-01-30", EVENTS)
+    with pytest.raises(Killed):
+        list(puller(tmp_path, twin, clock, state=MortalStore(FolderStore(tmp_path / "state"), 2)).run([day("2026-01-30")]))
+    clock.sleep(5 * 3600)
+    (found,) = puller(tmp_path, twin, clock).run([day("2026-01-30")])
+    assert (found.rows, found.asked_at) == (EVENTS, NOW)
+    (again,) = puller(tmp_path, twin, clock, began_at=NOW).run([day("2026-01-30")])
+    assert again.asked_at == NOW
+
+
 def test_time_that_is_nearly_up_hands_back_and_goes_on_later(tmp_path: Path, twin: CleverTapTwin, clock: ManualClock) -> None:
     """No request is begun that may not end in time; what is stored stays stored."""
     Bench(tmp_path, twin).charge("2026-01-30", EVENTS)

@@ -1,6 +1,6 @@
 """Which windows a pull asks for: the days a person names, or by itself all that is due.
 
-A window is settled once it was pulled `trailing` after its end, when no late rows are to be expected any more. By
+A window is settled once it was asked for `trailing` after its end, when no late rows are to be expected any more. By
 itself a pull asks for every window that is not settled, from its first day up to now, the oldest first: so it
 catches up by itself after it was away, window by window.
 
@@ -90,10 +90,10 @@ class Plan:
         if before != (note := {"cut": now, "place": place}):
             self.state.write(self._cut_key, orjson.dumps(note))
 
-    def settle(self, window: Window, pulled_at: datetime) -> None:
-        """Note what may be noted of a window that was pulled at this time."""
+    def settle(self, window: Window, asked_at: datetime) -> None:
+        """Note what may be noted of a window that was asked for from this time on."""
         trailing = timedelta(seconds=self.pull.trailing) if "trailing" in self.pull.model_fields_set else self.report.trailing
-        if self.report.unit is not None and instant(pulled_at) >= instant(window.end) + trailing:
+        if self.report.unit is not None and instant(asked_at) >= instant(window.end) + trailing:
             self.state.write(self._settled_key(window.name), b"")
 
     def _calendar(self) -> Calendar | None:

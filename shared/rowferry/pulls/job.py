@@ -58,8 +58,8 @@ class Job:
         failures = []
         try:
             for found in self._pull(windows, self._began_at([plan.asked, str(first), str(last)], now)):
-                if found.failure is None:
-                    plan.settle(found.window, self.clock.now())
+                if found.asked_at is not None:
+                    plan.settle(found.window, found.asked_at)
                 else:
                     failures.append(f"{found.window.name}: {found.failure}")
                 yield found

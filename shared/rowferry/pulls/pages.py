@@ -129,9 +129,13 @@ def new_name(now: datetime, mark: str) -> str:
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}-{mark}"
 
 
+def began_at(name: str) -> datetime:
+    """When an attempt of this name began: its rows are what the vendor had from then on."""
+    return datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+
+
 def _is_fresh(name: str, now: datetime) -> bool:
-    began = datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
-    return now - began < FRESH
+    return now - began_at(name) < FRESH
 
 
 def _clear(store: Store, folder: str) -> None:

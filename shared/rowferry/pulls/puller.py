@@ -27,7 +27,7 @@ from rowferry.delivery.pace import Pacer
 from rowferry.http import HttpClient
 from rowferry.pulls.asker import Asker, Restarted
 from rowferry.pulls.ids import forget_ids, kept_ids
-from rowferry.pulls.pages import Attempt, open_attempt
+from rowferry.pulls.pages import Attempt, began_at, open_attempt
 from rowferry.pulls.port import Ask, PullFailed, Report, Source, Window
 from rowferry.settings.pull import Pull
 from rowferry.stores.port import NotFound, Store
@@ -37,12 +37,13 @@ _RESTARTS = 2  # how often a window begins anew before it is given up
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What became of a window: the export file's key and its rows, or why there is none."""
+    """What became of a window: the export file's key and its rows, as they stood from `asked_at` on, or why there is none."""
 
     window: Window
     key: str
     rows: int = 0
     failure: str | None = None
+    asked_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -109,8 +110,8 @@ class Puller:
         return Asker(self.report, self.client, pacer, self.clock, self.left_seconds, self._stop)
 
     def _pull(self, window: Window, asker: Asker) -> Pulled:
-        if (rows := self._rows_since(window)) is not None:
-            return Pulled(window, self.key(window), rows)
+        if (done := self._done_since(window)) is not None:
+            return Pulled(window, self.key(window), int(done["rows"]), asked_at=began_at(done["attempt"]))
         try:
             for _ in range(_RESTARTS + 1):
                 attempt = self._open(window)
@@ -124,12 +125,12 @@ class Puller:
         except PullFailed as error:
             return Pulled(window, self.key(window), failure=str(error))
 
-    def _rows_since(self, window: Window) -> int | None:
-        """The rows of a window that an earlier call for the same work has pulled already."""
+    def _done_since(self, window: Window) -> dict[str, Any] | None:
+        """What is noted of a window that an earlier call for the same work has pulled already."""
         done = self.done(window) if self.began_at is not None else None
         if done is None or self.began_at is None or datetime.fromisoformat(done["pulled_at"]) <= self.began_at:
             return None
-        return int(done["rows"])
+        return done
 
     def _open(self, window: Window) -> Attempt:
         folder = f"pulls/{self.name}/pages/{window.name}/"
@@ -166,7 +167,7 @@ class Puller:
         note = {"attempt": attempt.name, "rows": attempt.rows, "pages": attempt.pages, "file": key, "pulled_at": now.isoformat()}
         self.state.write(self._done_key(window), orjson.dumps(note))
         self._drop(attempt)
-        return Pulled(window, key, attempt.rows)
+        return Pulled(window, key, attempt.rows, asked_at=began_at(attempt.name))
 
     def _drop(self, attempt: Attempt) -> None:
         attempt.clear()
