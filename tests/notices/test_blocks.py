@@ -38,6 +38,13 @@ def test_each_text_keeps_its_limit() -> None:
     assert len(actions["elements"][0]["text"]["text"]) <= 75
 
 
+def test_an_id_keeps_its_limit() -> None:
+    """Ids from the event have 255 characters at most, as Slack takes them."""
+    button = {"type": "button", "text": {"type": "plain_text", "text": "x"}, "action_id": "{{ id }}"}
+    (block,) = Blocks([{"type": "actions", "block_id": "b-{{ id }}", "elements": [button]}]).render({"id": "x" * 400})
+    assert (len(block["block_id"]), len(block["elements"][0]["action_id"])) == (255, 255)
+
+
 def test_no_text_is_empty() -> None:
     """An empty text is refused as well."""
     assert all(texts(Blocks(BLOCKS).render({"title": ""})))

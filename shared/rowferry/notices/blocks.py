@@ -13,7 +13,10 @@ from typing import Any
 from rowferry.notices import text
 from rowferry.notices.template import Template
 
-_MAX_CHARACTERS = {"section": 3_000, "fields": 2_000, "header": 150, "button": 75, "value": 2_000, "alt_text": 2_000, "title": 2_000}
+_MAX_CHARACTERS = {
+    "section": 3_000, "fields": 2_000, "header": 150, "button": 75, "value": 2_000, "alt_text": 2_000, "title": 2_000,
+    "block_id": 255, "action_id": 255,
+}  # fmt: skip
 _MAX_TOTAL_CHARACTERS = 13_000  # beyond about 13,200 Slack answers msg_blocks_too_long (slackapi/bolt-js issue 2509)
 _MARKUP = "mrkdwn"
 _Fill = Callable[[Mapping[str, Any]], Any]
