@@ -57,13 +57,11 @@ class _Session:
         except UsageError as error:
             code = self.terminal.problems([Problem("", str(error))])
         except RowferryError as error:
-            self.terminal.failure(str(error))
-            code = 1
+            code = self.terminal.failure(str(error))
         except ModuleNotFoundError as error:
             code = self.terminal.problems([missing_library(error)])
         except KeyboardInterrupt:
-            self.terminal.failure("stopped; the same command resumes")
-            code = 1
+            code = self.terminal.failure("stopped; the same command resumes")
         raise SystemExit(code)
 
     def _run(self, work: Callable[[Any], int]) -> int:
@@ -118,8 +116,7 @@ def check(
     except ModuleNotFoundError as error:
         code = terminal.problems([missing_library(error)])
     except RowferryError as error:
-        terminal.failure(str(error))
-        code = 1
+        code = terminal.failure(str(error))
     raise SystemExit(code)
 
 

@@ -18,7 +18,7 @@ and none a row's value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -40,6 +40,16 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}" + (f" ({self.hint})" if self.hint else "")
+
+    def to_dict(self) -> dict[str, str]:
+        """As commands print it with `--json`."""
+        return {"path": self.path, "problem": self.problem, "hint": self.hint}
+
+    def lines(self) -> Iterator[str]:
+        """As commands print it for people."""
+        yield f"{self.path}: {self.problem}" if self.path else self.problem
+        if self.hint:
+            yield f"    {self.hint}"
 
 
 class SettingsError(RowferryError):

@@ -39,7 +39,7 @@ def test_declared_columns_are_typed_and_exact(tmp_path: Path) -> None:
 
 def test_result_has_the_keys_of_the_command(tmp_path: Path) -> None:
     """`rowferry load --json` prints exactly these keys."""
-    assert list(bench(tmp_path).load("crm/a.csv", "customer_id\n1\n").as_json()) == [
+    assert list(bench(tmp_path).load("crm/a.csv", "customer_id\n1\n").to_dict()) == [
         "file",
         "feed",
         "status",

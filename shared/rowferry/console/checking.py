@@ -25,12 +25,11 @@ def check(config: Path | None, terminal: Terminal, *, live: bool = False, files:
         problems = list(_refusals(settings))
         code = 1 if problems else 0
     if terminal.as_json:
-        terminal.document({"ok": not problems, "problems": [{"path": p.path, "problem": p.problem, "hint": p.hint} for p in problems]})
+        terminal.document({"ok": not problems, "problems": [problem.to_dict() for problem in problems]})
         return code
     for problem in problems:
-        terminal.line(f"{problem.path}: {problem.problem}" if problem.path else problem.problem)
-        if problem.hint:
-            terminal.line(f"    {problem.hint}")
+        for text in problem.lines():
+            terminal.line(text)
     if settings is not None and files:
         from rowferry.console.samples import describe
         from rowferry.stores.address import open_store

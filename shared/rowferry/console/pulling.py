@@ -71,7 +71,7 @@ def _print(machine: Machine, name: str, keys: Sequence[str]) -> int:
 
 
 def _say(results: Sequence[LoadResult], terminal: Terminal) -> int:
-    bad = [result for result in results if result.status in ("quarantined", "failed") or result.rejected_rows]
+    bad = [result for result in results if result.is_bad]
     for result in bad:
         terminal.say(f"{result.file}: {result.status}: {result.reason}")
     return 1 if bad else 0

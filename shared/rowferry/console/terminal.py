@@ -15,6 +15,7 @@ import orjson
 from rowferry.console.status import count, status_lines
 from rowferry.delivery.runs import RunResult
 from rowferry.errors import Problem, UsageError
+from rowferry.loads.result import LoadResult
 
 _EVERY_ROWS = 100_000  # a plain line of progress after so many rows
 
@@ -44,18 +45,16 @@ class Terminal:
     def problems(self, problems: Sequence[Problem]) -> int:
         """What is wrong with the settings or the command."""
         if self.as_json:
-            self.document({"ok": False, "problems": [{"path": p.path, "problem": p.problem, "hint": p.hint} for p in problems]})
+            self.document({"ok": False, "problems": [problem.to_dict() for problem in problems]})
         for problem in problems:
-            self.say(f"{problem.path}: {problem.problem}" if problem.path else problem.problem)
-            if problem.hint:
-                self.say(f"    {problem.hint}")
+            for text in problem.lines():
+                self.say(text)
         return 2
 
-    def failure(self, reason: str) -> None:
+    def failure(self, reason: str) -> int:
         """Why the command could not do its work."""
-        if self.as_json:
-            self.document({"ok": False, "problems": [{"path": "", "problem": reason, "hint": ""}]})
-        self.say(reason)
+        self.problems([Problem("", reason)])
+        return 1
 
     def run(self, result: RunResult) -> int:
         """How a run stands."""
@@ -72,18 +71,16 @@ class Terminal:
             self.say(hint)
         return 0 if result.is_clean else 1
 
-    def loads(self, results: Sequence[Any]) -> int:
+    def loads(self, results: Sequence[LoadResult]) -> int:
         """What became of export files."""
-        found = [_load(result) for result in results]
         if self.as_json:
-            self.document({"files": found})
-        for file in found:
-            table = f" → {file['table']}" if file["table"] else ""
-            self.line(f"{file['file']}: {file['status']}{table}, {count(file['rows'], 'row')}{_rejects(file)}")
-            if file["reason"]:
-                self.line(f"    {file['reason']}")
-        bad = any(f["status"] in ("quarantined", "failed") or f["rejected_rows"] for f in found)
-        return 1 if bad else 0
+            self.document({"files": [file.to_dict() for file in results]})
+        for file in results:
+            table = f" → {file.table}" if file.table else ""
+            self.line(f"{file.file}: {file.status}{table}, {count(file.rows, 'row')}{_rejects(file)}")
+            if file.reason:
+                self.line(f"    {file.reason}")
+        return 1 if any(file.is_bad for file in results) else 0
 
     def either(self, found: Any) -> int:
         """A run or loads, whichever a backfill gave."""
@@ -204,11 +201,6 @@ def _next(result: RunResult) -> str:
     return ""
 
 
-def _load(result: Any) -> dict[str, Any]:
-    names = ("file", "feed", "status", "table", "rows", "rejected_rows", "rejected_cells", "reason")
-    return {name: getattr(result, name) for name in names}
-
-
-def _rejects(file: Mapping[str, Any]) -> str:
-    parts = [count(file[name], noun) for name, noun in (("rejected_rows", "row"), ("rejected_cells", "cell")) if file[name]]
+def _rejects(file: LoadResult) -> str:
+    parts = [count(number, noun) for number, noun in ((file.rejected_rows, "row"), (file.rejected_cells, "cell")) if number]
     return f", rejected {' and '.join(parts)}" if parts else ""
