@@ -115,6 +115,12 @@ def test_standard_secret_that_is_not_base64_lets_nobody_in() -> None:
         _verify("standard", senders.standard(BODY, SECRET, NOW), secret="whsec_!!")
 
 
+def test_a_secret_that_is_not_base64_leaves_the_other_one_in_force() -> None:
+    """While one is being replaced, a slip in the new one must not turn every call away."""
+    call, wrong = Call("POST", "/", senders.standard(BODY, SECRET, NOW), BODY), Proof(secrets=(b"whsec_!!", b"whsec_", SECRET.encode()))
+    webhooks.find("standard").verify(call, wrong, NOW)
+
+
 @pytest.mark.parametrize("algorithm", ["sha256", "sha1", "sha512"])
 @pytest.mark.parametrize("encoding", ["hex", "base64"])
 def test_hmac_as_the_settings_say(algorithm: str, encoding: str) -> None:

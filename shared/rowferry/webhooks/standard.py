@@ -22,7 +22,10 @@ def verify(call: Call, proof: Proof, now: datetime) -> None:
     sender = _sender(call)
     stamp = signature.header(call, f"{sender}-timestamp")
     message = b".".join((signature.header(call, f"{sender}-id"), stamp, call.body))
-    expected = [base64.b64encode(signature.digest(_key(secret), message)) for secret in proof.secrets]
+    keys = [key for secret in proof.secrets if (key := _key(secret))]
+    if not keys:
+        raise SignatureError("the secret is not base64")
+    expected = [base64.b64encode(signature.digest(key, message)) for key in keys]
     given = [part[3:] for part in signature.header(call, f"{sender}-signature").split() if part.startswith(b"v1,")]
     signature.check_any(expected, given)
     signature.check_fresh(signature.read_epoch(stamp), now, proof.tolerance_seconds)
@@ -38,11 +41,12 @@ def _sender(call: Call) -> str:
 
 
 def _key(secret: bytes) -> bytes:
+    """Empty where the secret is none: while one is being replaced, the other one still counts."""
     text = secret.removeprefix(b"whsec_")
     try:
         return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except binascii.Error:
-        raise SignatureError("the secret is not base64") from None
+        return b""
 
 
 SCHEME = Scheme("standard", verify, event_id=event_id)
