@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from rowferry.errors import RowferryError, UsageError
-from rowferry.parts import Parts, unknown
+from rowferry.parts import Parts
+from rowferry.settings.problems import unknown
 from rowferry.stores.port import NotFound
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ class App(Parts):
         from rowferry.pulls.job import Job
 
         if name not in self.settings.pulls:
-            raise UsageError(unknown("pull", name, self.settings.pulls))
+            raise unknown("pull", name, self.settings.pulls)
         pull = self.settings.pulls[name]
         settings = self._destination(pull.from_).resolved(self.resolve_secret)
 
@@ -376,7 +377,7 @@ class App(Parts):
         from rowferry.alerts.check import Alerts
 
         if name not in self.settings.alerts:
-            raise UsageError(unknown("alert", name, self.settings.alerts))
+            raise unknown("alert", name, self.settings.alerts)
         return Alerts(self.warehouse, self.state, self.notices, self.clock).check(name, self.settings.alerts[name])
 
     def status(self) -> dict[str, list[dict[str, Any]]]:

@@ -18,11 +18,11 @@ from rowferry.delivery.receipts import PREFIX
 from rowferry.delivery.runs import Run, RunResult
 from rowferry.errors import CredentialsError, RowferryError, SettingsError, SourceError, TryLater, UsageError
 from rowferry.loads.result import LoadResult
-from rowferry.parts import unknown
 from rowferry.settings.checks.scope import Scope
 from rowferry.settings.checks.syncs import check_syncs
 from rowferry.settings.model import SECTIONS
 from rowferry.settings.place import located
+from rowferry.settings.problems import unknown
 from rowferry.syncs.preview import Preview, masked, preview
 from rowferry.syncs.resolve import DeadLetters, Resolver
 
@@ -304,7 +304,7 @@ class Machine:
             return self.sync(name, kind=f"backfill {begin} {end}", window=(begin.isoformat(), end.isoformat()))
         if name in settings.feeds:
             return self._backfill_feed(name, begin, end)
-        raise UsageError(unknown("sync or feed", name, {**settings.syncs, **settings.feeds}))
+        raise unknown("sync or feed", name, {**settings.syncs, **settings.feeds})
 
     def _backfill_feed(self, name: str, begin: date, end: date) -> list[LoadResult]:
         from rowferry.loads.backfill import files_between
@@ -359,7 +359,7 @@ class Machine:
 
         names = {**self.app.settings.syncs, **{f"webhook.{hook}": None for hook in self.app.settings.webhooks}}
         if name not in names and name != "notice":
-            raise UsageError(unknown("sync", name, names))
+            raise unknown("sync", name, names)
         for row in rejects(self.app.warehouse, name):
             yield row if unmasked else {**row, "row_key": masked(row["row_key"])}
 

@@ -18,6 +18,7 @@ from rowferry.errors import RowferryError, SettingsError, UsageError
 from rowferry.fresh import Fresh
 from rowferry.owner import Owner
 from rowferry.settings.model import Settings
+from rowferry.settings.problems import unknown
 from rowferry.stores.address import open_store
 from rowferry.stores.port import Store
 
@@ -144,7 +145,7 @@ class Parts:
 
     def _destination(self, name: str) -> Any:
         if name not in self.settings.destinations:
-            raise UsageError(unknown("destination", name, self.settings.destinations))
+            raise unknown("destination", name, self.settings.destinations)
         return self.settings.destinations[name]
 
     def resolver(self, name: str) -> Resolver:
@@ -152,7 +153,7 @@ class Parts:
         from rowferry.syncs.resolve import Resolver
 
         if name not in self.settings.syncs:
-            raise UsageError(unknown("sync", name, self.settings.syncs))
+            raise unknown("sync", name, self.settings.syncs)
         sync = self.settings.syncs[name]
         settings = self._destination(sync.to)
         source = self._source(name) if sync.model.database is not None else None
@@ -174,7 +175,7 @@ class Parts:
         from rowferry.databases.database import Database
 
         if name not in self.settings.databases:
-            raise UsageError(unknown("database", name, self.settings.databases))
+            raise unknown("database", name, self.settings.databases)
         settings = self.settings.databases[name].resolved(resolve)
         return Database(name, settings.url.reveal(), page_rows=settings.page_rows, timeout_seconds=settings.timeout)
 
@@ -300,12 +301,3 @@ class Parts:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def unknown(kind: str, name: str, known: Mapping[str, Any]) -> str:
-    """The sentence for a name that the settings do not have."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"the settings have {', '.join(known) or 'none'}"
-    return f"there is no {kind} {name!r}; {hint}"

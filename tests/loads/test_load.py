@@ -320,7 +320,7 @@ def test_a_file_that_no_feed_or_two_feeds_take_is_told(tmp_path: Path) -> None:
     )
     assert "fits no feed's path" in (found.load("x/z.json", "{}").reason or "")
     assert found.loader.load("x/y.csv", feed="a").status == "loaded"
-    with pytest.raises(UsageError, match="known are a, b"):
+    with pytest.raises(UsageError, match="the settings have a, b"):
         found.loader.load("x/y.csv", feed="c")
 
 

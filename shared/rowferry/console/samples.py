@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rowferry.console.status import count
 from rowferry.feeds.contract import SYSTEM_COLUMNS, read_contract
-from rowferry.feeds.routing import Match, explain, route
+from rowferry.feeds.routing import Match, Skipped, explain, route
 from rowferry.loads.load import Loader
 from rowferry.settings.feed import Feed
 from rowferry.stores.folder import FolderStore
@@ -21,7 +21,7 @@ def describe(feeds: Mapping[str, Feed], exports: Path | None, file: Path) -> Ite
     key = _key(feeds, exports, file)
     found = route(feeds, key)
     if not isinstance(found, Match):
-        yield f"{file.name}: {explain(found, key) if not hasattr(found, 'reason') else found.reason}"
+        yield f"{file.name}: {found.reason if isinstance(found, Skipped) else explain(found, key)}"
         return
     contract = read_contract(found)
     yield f"{file.name}: feed {found.name}" + (f", preset {found.feed.preset}" if found.feed.preset else "")

@@ -22,7 +22,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from rowferry.clock import Clock, SystemClock
-from rowferry.errors import FileRejected, TryLater, UsageError
+from rowferry.errors import FileRejected, TryLater
 from rowferry.feeds.contract import missing_parts, read_contract
 from rowferry.feeds.preset import find_preset
 from rowferry.feeds.routing import Ambiguous, Match, Skipped, explain, match, route, upload
@@ -36,6 +36,7 @@ from rowferry.loads.staging import Staging
 from rowferry.loads.views import SUFFIX, refresh_latest
 from rowferry.loads.windowload import WindowLoad
 from rowferry.settings.feed import Feed
+from rowferry.settings.problems import unknown
 from rowferry.stores.port import NotFound, Object, Store
 from rowferry.warehouse.port import Warehouse, WarehouseError
 
@@ -161,7 +162,7 @@ class Loader:
         elif feed in self._feeds:
             found = match(feed, self._feeds[feed], routed_key) or upload(feed, self._feeds[feed], routed_key)
         else:
-            raise UsageError(f"there is no feed {feed!r}; known are {', '.join(self._feeds) or 'none'}")
+            raise unknown("feed", feed, self._feeds)
         if isinstance(found, Match):
             lacking = missing_parts(found)
             reason = f"its name does not say {{{lacking[0]}}}, which the table's name needs" if lacking else None

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from rowferry.errors import Problem
+from rowferry.errors import Problem, UsageError
 
 _SENSITIVE = re.compile(r"(?i)api_?key|secret|token|passw|passcode|passphrase|credential|private|signature|webhook_url|\burl$|auth")
 # How keys of well-known services begin, and addresses with something in them.
@@ -43,6 +43,14 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
     by_lower = {known.lower(): known for known in sorted(allowed, reverse=True)}
     found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that the settings do not have."""
+    words = list(known)
+    meant = nearest(name, words)
+    hint = f"did you mean {meant!r}?" if meant else f"the settings have {', '.join(words) or 'none'}"
+    return UsageError(f"there is no {kind} {name!r}; {hint}")
 
 
 def suggest(word: Any, allowed: Iterable[str], what: str = "allowed are") -> str:
