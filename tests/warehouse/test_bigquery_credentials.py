@@ -8,6 +8,7 @@ import pytest
 from google.auth import aws
 
 from rowferry.errors import CredentialsError
+from rowferry.warehouse.bigquery_client import EMULATOR, make_read_client
 from rowferry.warehouse.bigquery_credentials import VARIABLE, federated_credentials
 
 # As infra/aws/main.tf writes it (tests/infra/test_aws.py holds the two together).
@@ -38,6 +39,16 @@ def test_the_role_signs_for_google(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sts.eu-west-1.amazonaws.com" in token
     assert "x-goog-cloud-target-resource" in token
     assert "hidden" not in token
+
+
+def test_many_rows_are_read_as_the_role_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda has no credentials of Google's of its own: the client of the Storage Read API is given the role's."""
+    monkeypatch.delenv(EMULATOR, raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
+    monkeypatch.setenv(VARIABLE, json.dumps(DESCRIPTION))
+    made = make_read_client()
+    assert isinstance(made.transport._credentials, aws.Credentials)
+    made.transport.close()
 
 
 def test_without_the_variable_the_surroundings_sign_in() -> None:

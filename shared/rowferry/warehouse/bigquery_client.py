@@ -27,9 +27,10 @@ def make_client(project: str, location: str | None, endpoint: str | None) -> big
 
 
 def make_read_client() -> Any:
-    """A client of the Storage Read API; None where its package (or Avro's) is not installed, and beside an emulator."""
+    """A client of the Storage Read API, signed in as `make_client`'s; None beside an emulator, and where its package
+    (or Avro's) is not installed."""
     if EMULATOR in os.environ or any(importlib.util.find_spec(name) is None for name in ("google.cloud.bigquery_storage", "fastavro")):
         return None
     from google.cloud.bigquery_storage import BigQueryReadClient  # noqa: TID251 (as above)
 
-    return BigQueryReadClient()  # type: ignore[no-untyped-call]  # Google's
+    return BigQueryReadClient(credentials=federated_credentials())  # type: ignore[no-untyped-call]  # Google's
