@@ -11,6 +11,7 @@ import pytest
 from rowferry.alerts.check import try_out
 from rowferry.alerts.history import History
 from rowferry.errors import TryLater
+from rowferry.notices.record import Records
 from rowferry.settings.alert import Alert
 from rowferry.warehouse.port import WarehouseError
 from support.alerting import MONDAY, Shop
@@ -221,6 +222,19 @@ def test_a_store_out_of_reach_loses_nothing(shop: Shop) -> None:
     with pytest.raises(TryLater):
         shop.look(down)
     assert shop.look().is_news
+
+
+def test_an_alert_of_every_second_finds_last_week(shop: Shop) -> None:
+    """Days of looks in quick succession do not push out what a week ago is compared with."""
+    points = [[(MONDAY - timedelta(minutes=minutes)).isoformat(), {"orders": 1.0}] for minutes in range(8 * 1440, 1440, -15)]
+    points += [[(MONDAY - timedelta(seconds=seconds)).isoformat(), {"orders": 2.0}] for seconds in range(2_000, 0, -1)]
+    Records(shop.store, "notices/alerts/").put("quick", {"alert": "quick", "points": points}, None)
+    for second in range(2):
+        History(shop.store, "quick").add(MONDAY + timedelta(seconds=second), {"orders": 3.0})
+    history = History(shop.store, "quick")
+    assert history.before("same_weekday", MONDAY) == {"orders": 1.0}
+    assert history.values("orders")[-24:] == [2.0] * 22 + [3.0] * 2
+    assert len(history.values("orders")) < 800
 
 
 def test_the_history_stays_small(shop: Shop) -> None:

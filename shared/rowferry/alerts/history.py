@@ -2,7 +2,7 @@
 
     notices/alerts/<alert>.json     {alert, points: [[time, {column: number}], …]}
 
-Points of the last day are kept all, older ones every quarter of an hour, none longer than nine days: enough
+The last points, which the trend shows, are kept all, older ones every quarter of an hour, none longer than nine days: enough
 to find the same weekday a week ago, small enough to be read at each check.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
+from rowferry.alerts.trend import LENGTH
 from rowferry.notices.record import Records
 from rowferry.stores.port import Store
 
@@ -19,10 +20,8 @@ Numbers = Mapping[str, float]
 Compare = Literal["previous", "same_weekday"]
 _WEEK = timedelta(days=7)
 _KEPT = timedelta(days=9)
-_ALL_KEPT = timedelta(days=1)
 _APART = timedelta(minutes=15)
 _NEAR = timedelta(hours=1)  # a timer that is late still finds its point of last week
-_MOST_POINTS = 2_500
 
 
 class History:
@@ -74,9 +73,7 @@ def _points(found: Sequence[tuple[str, Numbers]]) -> list[tuple[datetime, Number
 
 def _thinned(points: Sequence[tuple[datetime, Numbers]], now: datetime) -> list[tuple[datetime, Numbers]]:
     kept: list[tuple[datetime, Numbers]] = []
-    for at, numbers in points:
-        age = now - at
-        is_new = age <= _ALL_KEPT or not kept or at - kept[-1][0] >= _APART
-        if age <= _KEPT and is_new:
+    for left, (at, numbers) in zip(range(len(points), 0, -1), points, strict=True):
+        if now - at <= _KEPT and (left <= LENGTH or not kept or at - kept[-1][0] >= _APART):
             kept.append((at, numbers))
-    return kept[-_MOST_POINTS:]
+    return kept
