@@ -116,9 +116,7 @@ locals {
     }
   }
   common_environment = {
-    ROWFERRY_CONFIG              = "pipelines"
-    POWERTOOLS_SERVICE_NAME      = var.name
-    POWERTOOLS_METRICS_NAMESPACE = var.name
+    ROWFERRY_CONFIG = "pipelines"
   }
   google_environment = {
     # Says where to exchange the function's AWS identity for a Google one: an address, no key.

@@ -139,7 +139,7 @@ def test_a_function_has_the_variables_it_needs(state: Resources) -> None:
     for address, values in of_type(state, "aws_lambda_function").items():
         deployment = address.split('"')[1]
         function, destination = wanted_deployments()[deployment]
-        wanted = {"ROWFERRY_CONFIG", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
+        wanted = {"ROWFERRY_CONFIG"}
         wanted |= {"ROWFERRY_GOOGLE_CREDENTIALS"} if "warehouse" in NEEDS[function] else set()
         wanted |= wanted_references(function, destination, "env")
         variables = values["environment"][0]["variables"]

@@ -198,7 +198,7 @@ def test_what_runs_on_lambda_is_compiled(aws: Path) -> None:
 @pytest.mark.parametrize("function", sorted(NEEDS))
 def test_a_function_starts_on_lambda_from_its_zip(aws: Path, function: str) -> None:
     """The real runtime client imports it with nothing but the zip and the standard library beside it."""
-    environment = {"ROWFERRY_CONFIG": "pipelines", "POWERTOOLS_SERVICE_NAME": "rowferry", "POWERTOOLS_METRICS_NAMESPACE": "rowferry"}
+    environment = {"ROWFERRY_CONFIG": "pipelines"}
     with LocalLambda(f"{function}.handler", aws / NEEDS[function]["package"], environment=environment, isolated=True) as started:
         result = started.invoke({"Records": []})
     kind = (result.error or {}).get("errorType", "")

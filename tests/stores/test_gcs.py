@@ -86,16 +86,18 @@ def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("nothing_said")
 def test_proxy_and_certificates_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A company's proxy and its own certificates count, without a look at the environment for each request."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://gcs.example")
     monkeypatch.setenv("HTTP_PROXY", PROXY)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/company.pem")
-    session = open_gcs("b", endpoint="http://gcs.example")._client._http
+    session = open_gcs("b")._client._http
     assert (session.proxies["http"], session.verify, session.trust_env) == (PROXY, "/etc/ssl/company.pem", False)
 
 
 @pytest.mark.usefixtures("nothing_said")
 def test_a_host_without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """NO_PROXY is heeded, and certificates are checked unless somebody says otherwise."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://gcs.example")
     monkeypatch.setenv("HTTP_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", "gcs.example")
-    session = open_gcs("b", endpoint="http://gcs.example")._client._http
+    session = open_gcs("b")._client._http
     assert (dict(session.proxies), session.verify) == ({}, True)

@@ -48,14 +48,14 @@ _REFUSED = (GoogleAPICallError, InvalidResponse)
 _Result = TypeVar("_Result")
 
 
-def open_gcs(bucket: str, prefix: str = "", *, endpoint: str | None = None) -> GcsStore:
+def open_gcs(bucket: str, prefix: str = "") -> GcsStore:
     """A store with the credentials of where we run. Raises `CredentialsError` where there are none.
 
-    `endpoint` or the variable STORAGE_EMULATOR_HOST name a stand-in, which is asked without credentials.
+    The variable STORAGE_EMULATOR_HOST names a stand-in, which is asked without credentials.
     """
     # Else the client asks for the bucket's own metadata, for traces: a request per start, and a right that we need not have.
     os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
-    endpoint = endpoint or os.environ.get("STORAGE_EMULATOR_HOST")
+    endpoint = os.environ.get("STORAGE_EMULATOR_HOST")
     if endpoint:
         nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth leaves it unannotated
         client = Client(project=None, credentials=nobody, client_options={"api_endpoint": endpoint})

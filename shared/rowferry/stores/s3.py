@@ -52,13 +52,12 @@ _PASSING = {"RequestTimeout", "SlowDown", "ConditionalRequestConflict", "Operati
 _Result = TypeVar("_Result")
 
 
-def open_s3(bucket: str, prefix: str = "", *, endpoint: str | None = None) -> S3Store:
+def open_s3(bucket: str, prefix: str = "") -> S3Store:
     """A store with the credentials of where we run.
 
-    `endpoint` or the variable AWS_ENDPOINT_URL name a stand-in or another vendor's S3, which is asked with
-    the bucket in the path.
+    The variable AWS_ENDPOINT_URL names a stand-in or another vendor's S3, which is asked with the bucket in the path.
     """
-    endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     config = Config(
         connect_timeout=10,
         read_timeout=60,

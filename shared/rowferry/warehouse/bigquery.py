@@ -37,6 +37,7 @@ _PAGE_ROWS = 10_000
 _WINDOW_ROWS = 20_000
 _STORAGE_ROWS = 5_000  # fewer come faster as a page of REST than a read session is opened
 _SCHEMA_TRIES = 5
+_WAIT_SECONDS = 480.0  # for a job; then a call raises `TryLater`, and the same call takes the job up again
 _APPLIED = f"{OWN}.applied"
 _APPLIED_SHAPE = TableShape({"name": "STRING", "applied_at": "TIMESTAMP"}, cluster_by=("name",))
 _CALL = "rowferry_call"  # a label that tells our own job from one that somebody else began
@@ -63,29 +64,21 @@ class BigQueryWarehouse:
         *,
         location: str | None = None,
         dataset: str = OWN,
-        endpoint: str | None = None,
         client: bigquery.Client | None = None,
         read_client: Any = None,
-        maximum_bytes_billed: int | None = None,
-        wait_seconds: float = 480.0,
         clock: Clock | None = None,
     ) -> None:
-        """`dataset` holds our own tables. `endpoint` is another address of the API (an emulator's on loopback).
-
-        `maximum_bytes_billed` refuses dearer queries before they run. `wait_seconds` is how long a call waits
-        for a job; then it raises `TryLater`, and the same call takes the job up again.
-        `read_client` is one of the Storage Read API; left out, it is made where the package is installed.
-        """
+        """`dataset` holds our own tables. `read_client` is one of the Storage Read API; left out, it is made where the
+        package is installed."""
         self._project = project
         self._location = location
         self._dataset = dataset
-        self._maximum_bytes_billed = maximum_bytes_billed
         self._clock = clock or SystemClock()
         with translated():
-            self._client: Any = client or make_client(project, location, endpoint)  # Any: its annotations know no retry=None
-        self._read_client = cache(lambda: read_client or (None if endpoint else make_read_client()))
+            self._client: Any = client or make_client(project, location)  # Any: its annotations know no retry=None
+        self._read_client = cache(lambda: read_client or make_read_client())
         self._datasets: set[str] = set()
-        self._jobs = Jobs(self._client, location, wait_seconds, self._clock)
+        self._jobs = Jobs(self._client, location, _WAIT_SECONDS, self._clock)
         self._has_applied = False
 
     def quote(self, table: str) -> str:
@@ -358,10 +351,7 @@ class BigQueryWarehouse:
         return found
 
     def _config(self, params: Params | None) -> bigquery.QueryJobConfig:
-        config = bigquery.QueryJobConfig(query_parameters=to_parameters(params))
-        if self._maximum_bytes_billed is not None:
-            config.maximum_bytes_billed = self._maximum_bytes_billed
-        return config
+        return bigquery.QueryJobConfig(query_parameters=to_parameters(params))
 
     def _name(self, table: str) -> str:
         return self.quote(table).strip("`")

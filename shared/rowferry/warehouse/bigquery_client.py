@@ -17,9 +17,9 @@ from rowferry.warehouse.bigquery_credentials import federated_credentials
 EMULATOR = "BIGQUERY_EMULATOR_HOST"
 
 
-def make_client(project: str, location: str | None, endpoint: str | None) -> bigquery.Client:
-    """A client signed in as the function's role on AWS, as the surroundings elsewhere, as nobody at a plain http endpoint."""
-    endpoint = endpoint or os.environ.get(EMULATOR)
+def make_client(project: str, location: str | None) -> bigquery.Client:
+    """A client signed in as the function's role on AWS, as the surroundings elsewhere, as nobody at a plain http emulator."""
+    endpoint = os.environ.get(EMULATOR)
     if endpoint is None:
         return bigquery.Client(project=project, location=location, credentials=federated_credentials())
     credentials = AnonymousCredentials() if urlsplit(endpoint).scheme == "http" else None  # type: ignore[no-untyped-call]  # Google's
