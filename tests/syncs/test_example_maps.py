@@ -16,6 +16,7 @@ from rowferry.app import App
 from rowferry.destinations import find, vendors
 from rowferry.machine import Machine
 from rowferry.settings.file import read_settings
+from rowferry.twins.amplitude import AmplitudeTwin
 from rowferry.twins.server import Twin
 
 EXAMPLE = Path(__file__).parents[2] / "infra" / "pipelines" / "examples" / "maps.yaml"
@@ -42,7 +43,11 @@ CREATE TABLE crm.deletion_requests AS SELECT 'c-000001' AS customer_id, 'zoe@sho
 @pytest.fixture(scope="module")
 def stand_ins() -> Iterator[dict[str, Twin]]:
     with ExitStack() as running:
-        yield {vendor: running.enter_context(twins.find(vendor)()) for vendor in vendors()}
+        found = {vendor: running.enter_context(twins.find(vendor)()) for vendor in vendors()}
+        amplitude = found["amplitude"]
+        assert isinstance(amplitude, AmplitudeTwin)
+        amplitude.cohorts.make("vip", 123456)
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +71,15 @@ def in_order() -> list[str]:
 
 @pytest.mark.parametrize("name", in_order())
 def test_a_recipe_is_taken_by_its_vendor(config: Path, stand_ins: dict[str, Twin], name: str) -> None:
-    """Its row is delivered, and the stand-in finds nothing that the vendor would drop or spoil."""
+    """Its row is delivered by as many requests as were planned, and the stand-in finds nothing that the vendor would drop or spoil."""
 
     def secret(_reference: str) -> str:
         return "https://hooks.slack.com/services/T0/B0/twin"
 
     with App(read_settings(config), resolve_secret=secret) as app:
-        result = Machine(app).sync(name)
+        planned, result = Machine(app).plan(name), Machine(app).sync(name)
     assert (result.reason, list(result.rejections), result.status, result.delivered) == ("", [], "closed", 1)
+    assert (planned.creates, planned.requests) == (1, result.requests)
     assert [twin.violations for twin in stand_ins.values() if twin.violations] == []
 
 

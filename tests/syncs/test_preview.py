@@ -15,6 +15,7 @@ from rowferry.machine import Machine
 from rowferry.settings.file import read_settings
 from rowferry.syncs.preview import Preview, masked
 from rowferry.twins.braze import BrazeTwin
+from rowferry.twins.klaviyo import KlaviyoTwin
 from rowferry.twins.server import Fault
 from rowferry.warehouse.duckdb import DuckDbWarehouse
 from rowferry.wire import Response
@@ -120,3 +121,21 @@ def test_a_plan_says_of_an_open_run_that_it_comes_first(shop: Shop, twin: BrazeT
     assert [stuck["run"] in note for note in plan(shop).notes] == [True]
     shop.sync()
     assert plan(shop).notes == ()
+
+
+@pytest.mark.parametrize("mode", ["profile", "audience"])
+def test_a_plan_counts_all_requests_of_a_batch(shop: Shop, mode: str) -> None:
+    """Klaviyo is asked after each job, unsets its own attributes one by one, and looks people up before they leave a list."""
+    with KlaviyoTwin() as klaviyo:
+        shop.settings["destinations"]["klaviyo"] = {"vendor": "klaviyo", "base_url": klaviyo.url, "api_key": "env:BRAZE_KEY"}
+        sync = shop.settings["syncs"]["customers"]
+        sync |= {"to": "klaviyo", "key": "email", "map": {"email": "email"}}
+        sync |= {"send": "audience", "audience": "vip"} if mode == "audience" else {"nulls": "unset"}
+        if mode == "profile":
+            sync["map"] |= {"first_name": "branch", "tier": "tier"}
+        shop.save()
+        shop.fill(700)
+        assert (plan(shop).requests, shop.sync()["requests"]) == (2, 2)
+        change = "UPDATE crm.customers SET branch = NULL, tier = NULL" if mode == "profile" else "DELETE FROM crm.customers"
+        shop.execute(f"{change} WHERE id LIKE '%5%'")
+        assert plan(shop).requests == shop.sync()["requests"] > 2

@@ -168,5 +168,13 @@ def _limits(_settings: AmplitudeSettings) -> Limits:
 
 # Two changes of one cohort at once answer 429 (Segment's code, 970a17e), so one after the other.
 ACTION: Action[AmplitudeSettings] = Action(
-    "audience", _limits, identifiers, check, membership, _build, _read, pace=lambda settings: Pace(settings.per_second, 1)
+    "audience",
+    _limits,
+    identifiers,
+    check,
+    membership,
+    _build,
+    _read,
+    pace=lambda settings: Pace(settings.per_second, 1),
+    requests=lambda _batch, _settings: 2,  # of a cohort that is there
 )

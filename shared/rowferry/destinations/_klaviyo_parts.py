@@ -22,6 +22,7 @@ PartsOf = Callable[[Sequence[Item], KlaviyoSettings], list[Part]]
 
 _UNSUBSCRIBES = 100  # profiles of one request [spec]
 _LOOKED_UP = 50  # people of one filter: a page holds 100 [spec]; how long an address may be is not said
+_IN_TWO = frozenset({"import", "find_and_leave", "find_and_delete"})  # kinds of parts that are two requests at least
 _PARTS = 200  # requests of a chain: it is begun again from its start when a worker dies; a batch with more is halved
 
 
@@ -41,6 +42,15 @@ def read(response: Response, batch: Sequence[bytes], settings: KlaviyoSettings, 
 
 def _read_part(response: Response, part: Part, state: State, settings: KlaviyoSettings) -> Answer | Done:
     return _READERS[part.kind](response, part, state, settings)
+
+
+def requests(batch: Sequence[bytes], settings: KlaviyoSettings, parts_of: PartsOf) -> int:
+    """How many requests a batch takes; see `Action.requests`. People who are looked up are taken for known."""
+    parts = parts_of(_items(batch), settings)
+    if len(parts) > _PARTS:  # its first request has gone when it is halved
+        middle = len(batch) // 2
+        return 1 + requests(batch[:middle], settings, parts_of) + requests(batch[middle:], settings, parts_of)
+    return sum(2 if part.kind in _IN_TWO else 1 for part in parts)
 
 
 def _items(batch: Sequence[bytes]) -> list[Item]:

@@ -102,6 +102,7 @@ def _action(
         to_payload=to_payload,
         build=partial(parts.build, parts_of=parts_of),
         read=partial(parts.read, parts_of=parts_of),
+        requests=partial(parts.requests, parts_of=parts_of),
         idempotency=idempotency,
         pace=partial(_own_pace, per_second=per_second, single=single, single_per_second=single_per_second),
     )

@@ -173,6 +173,8 @@ class Action(Generic[S]):
     `pace(settings)`: where the vendor counts the action's requests apart from the account's others.
     `gathered(settings)`: what a request may hold of rows that came one by one and wait together, where
     that is more than of a run's.
+    `requests(batch, settings)`: how many requests these payloads take where nothing goes wrong and no bulk job
+    has to be asked after twice.
     """
 
     name: str
@@ -186,6 +188,7 @@ class Action(Generic[S]):
     repeats_safely: bool = True
     pace: Callable[[S], Pace] | None = None
     gathered: Callable[[S], Limits] | None = None
+    requests: Callable[[Sequence[bytes], S], int] = lambda _batch, _settings: 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ _ANSWER_SECONDS = 0.1  # where an account has no rate: what one request takes, a
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a run would do. `seconds_at_limit` is how long the account's limit makes it take at least.
+    """What a run would do. `requests` are those where nothing goes wrong and each bulk job is done when it is first
+    asked after. `seconds_at_limit` is how long the account's limit makes them take at least.
     `bytes_scanned` is what its statement reads of the warehouse; None where that is not billed."""
 
     sync: str
@@ -93,7 +94,7 @@ def _seconds(destination: Destination[Any], settings: Any, requests: Mapping[str
 
 
 class _Rehearsal:
-    """Mapping and batching as in a run, up to the request that is not built."""
+    """Mapping and batching as in a run, up to the requests, which are counted and not built."""
 
     def __init__(self) -> None:
         self.attributes = 0
@@ -120,7 +121,8 @@ class _Rehearsal:
                     self.samples.append({"key": masked(row.key), "op": row.op, "fields": {n: masked(v) for n, v in fields.items()}})
                 yield index, payload
 
-        self.requests[action.name] += sum(1 for _ in batches(payloads(), limits, lambda: limits.batch_rows))
+        found = batches(payloads(), limits, lambda: limits.batch_rows)
+        self.requests[action.name] += sum(action.requests(batch.payloads, settings) for batch in found)
 
 
 def masked(value: Any) -> Any:

@@ -21,19 +21,20 @@ _MOST_IDS = 100_000
 
 @dataclass
 class Cohorts:
-    """`members` by cohort's id, `names` the same way. `known` are users that Amplitude has besides those with events;
+    """`members` by cohort's id, `names` and `apps` (projects) the same way. `known` are users that Amplitude has besides those with events;
     `knows_all` spares a test from naming them. `busy`: so many of the next changes earn 429, as two at once do."""
 
     members: dict[str, set[str]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    apps: dict[str, int] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     knows_all: bool = False
     busy: int = 0
 
-    def make(self, name: str) -> str:
+    def make(self, name: str, app: int = 1) -> str:
         """A new, empty cohort; its id."""
         cohort = f"cohort{len(self.names) + 1}"
-        self.names[cohort], self.members[cohort] = name, set()
+        self.names[cohort], self.apps[cohort], self.members[cohort] = name, app, set()
         return cohort
 
     def sizes(self) -> dict[str, int]:
@@ -48,7 +49,7 @@ class Cohorts:
             return _json(401, {"error": "Unauthorized"})
         if (call.method, call.path) == ("GET", "/api/3/cohorts"):
             listed = [
-                {"id": cohort, "name": name, "appId": 1, "archived": False, "size": len(self.members[cohort])}
+                {"id": cohort, "name": name, "appId": self.apps[cohort], "archived": False, "size": len(self.members[cohort])}
                 for cohort, name in self.names.items()
             ]
             return _json(200, {"cohorts": listed})
@@ -73,7 +74,7 @@ class Cohorts:
         taken = {who for who in body["ids"] if self._knows(who, known)}
         if not taken or len(body["ids"]) > _MOST_IDS or (len(taken) < len(set(body["ids"])) and not body.get("skip_invalid_ids", True)):
             return _json(400, {"error": "There are no valid ids, or too many"})
-        cohort = body.get("existing_cohort_id") or self.make(body["name"])
+        cohort = body.get("existing_cohort_id") or self.make(body["name"], body["app_id"])
         self.members[cohort] = taken
         return _json(200, {"cohortId": cohort})
 
