@@ -12,6 +12,7 @@ from typing import Any
 
 from rowferry.destinations import _amplitude_values as values
 from rowferry.destinations._amplitude_settings import AmplitudeSettings
+from rowferry.destinations.misspelt import meant
 from rowferry.destinations.port import Fields
 from rowferry.destinations.values import dumps, required
 from rowferry.errors import Problem, RowRejected
@@ -209,9 +210,9 @@ def _check_who(names: Mapping[str, str | None]) -> Iterator[Problem]:
     if not names.keys() & set(USER_IDS):
         yield Problem("", "nothing says who a row is about", "map user_id or device_id")
     for name in names:
-        meant = next((own for own in _OFTEN_MISSPELT if _bare(own) == _bare(name) and own not in names), None)
-        if meant is not None:
-            yield Problem(name, "would be one more property", f"did you mean {meant}?")
+        own = None if name in _OFTEN_MISSPELT else meant(_bare(name), {_bare(own): own for own in _OFTEN_MISSPELT})
+        if own is not None and own not in names:
+            yield Problem(name, "would be one more property", f"did you mean {own}?", is_advice=_bare(own) != _bare(name))
 
 
 def _bare(name: str) -> str:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from rowferry.destinations._clevertap_settings import CleverTapSettings
+from rowferry.destinations.misspelt import meant
 from rowferry.destinations.port import Fields, Value
 from rowferry.destinations.values import dumps, identity, instant, plain, required
 from rowferry.errors import Problem, RowRejected
@@ -68,8 +69,7 @@ def key_problem(name: str, where: str) -> str | None:
 
 def near_miss(name: str) -> str | None:
     """CleverTap's own property that `name` was probably meant to be (`email`, `msg_sms`); None when there is none."""
-    own = _OWN.get(_letters(name), name)
-    return own if own != name else None
+    return None if name in WELL_KNOWN else meant(_letters(name), _OWN)
 
 
 def _letters(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rowferry.destinations import _klaviyo_values as values
 from rowferry.destinations._klaviyo_settings import KlaviyoSettings
+from rowferry.destinations.misspelt import meant
 from rowferry.destinations.port import Fields, Value
 from rowferry.destinations.values import dumps, required
 from rowferry.errors import Problem, RowRejected
@@ -285,8 +286,8 @@ def check_profile(names: Mapping[str, str | None], settings: KlaviyoSettings) ->
     """An identifier is mapped, and no field is nearly one of Klaviyo's own."""
     yield from _check_who(names)
     for name in names:
-        near = _NEAR.get(_letters(name), name)
-        if near != name and near not in names and settings.near_duplicates == "fail":
+        near = name if name in _NEAR.values() else meant(_letters(name), _NEAR)
+        if near is not None and near not in names and settings.near_duplicates == "fail":
             hint = f"did you mean {near}? near_duplicates: allow on the destination lets it be"
             yield Problem(name, f"would become a custom property beside Klaviyo's own {near}", hint, is_advice=True)
 
