@@ -55,6 +55,7 @@ class App(Parts):
 
         resolver = self.resolver(name)
         with self.claimed(f"sync/{name}"):
+            self.tell_latest(name)
             try:
                 run = self.starter.start(name, resolver.outline, left_seconds=left_seconds)
             except SourceError as error:
@@ -393,6 +394,14 @@ class App(Parts):
             "late": [due.to_dict() for due in self.late_feeds()],
             **({"alerts": standing(self.settings.alerts, self.state, self.notices)} if self.settings.alerts else {}),
         }
+
+    def tell_latest(self, name: str) -> None:
+        """Tell of the sync's latest run, where it is closed: who closed it may have been killed before it could."""
+        from rowferry.delivery.runs import Head, Run
+
+        latest = Head(self.state, name).read() if self.settings.syncs[name].notify else None
+        if latest is not None and (run := Run(self.state, name, latest)).has("closed"):
+            self.after_run(run.result())
 
     def after_run(self, result: RunResult) -> RunResult:
         """Tell of a run what is news about it. Returns the result as it is."""

@@ -60,6 +60,7 @@ class Machine:
         resolver = self._resolver(name)
         self.app.account(resolver.sync.to)  # a secret that is missing is known before anything starts
         with self._turn(f"sync/{name}"):
+            self.app.tell_latest(name)
             while True:
                 try:
                     run = self.app.starter.start(name, lambda run, at: resolver.outline(run, at, **outline), accept=accept, kind=kind)
