@@ -97,11 +97,11 @@ class Parts:
         if "AWS_LAMBDA_FUNCTION_NAME" in self._environment:
             from rowferry.secrets_aws import from_secrets_manager
 
-            return from_secrets_manager()
+            return from_secrets_manager(self._environment)
         if "K_SERVICE" in self._environment:
             from rowferry.secrets_gcp import from_secret_manager
 
-            return from_secret_manager()
+            return from_secret_manager(self._environment)
         from rowferry.secrets import from_environment
 
         return from_environment(self._environment)

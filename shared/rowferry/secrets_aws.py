@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import boto3  # noqa: TID251 - this is the adapter
@@ -37,13 +39,13 @@ _REFUSED = {
 }
 
 
-def from_secrets_manager(elsewhere: Resolve | None = None, client: SecretsManagerClient | None = None) -> Resolve:
-    """Resolves `secret:NAME` with Secrets Manager, and all else with `elsewhere`, which is the environment unless given.
+def from_secrets_manager(environment: Mapping[str, str] = os.environ, client: SecretsManagerClient | None = None) -> Resolve:
+    """Resolves `secret:NAME` with Secrets Manager, and all else from `environment`.
 
     Raises `UsageError` for a secret that is not there, `CredentialsError` where we may not read it and
     `TryLater` where Secrets Manager can't be reached; none holds the value.
     """
-    elsewhere = elsewhere or from_environment()
+    elsewhere = from_environment(environment)
     provider = SecretsProvider(boto3_client=client or _client())
 
     def resolve(reference: str) -> str:

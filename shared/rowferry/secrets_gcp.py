@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import requests
 from google.api_core.exceptions import BadRequest, Forbidden, GoogleAPICallError, NotFound, RetryError, Unauthorized
@@ -22,20 +23,15 @@ _ERRORS = (GoogleAPICallError, RetryError, GoogleAuthError, requests.RequestExce
 
 
 def from_secret_manager(
-    elsewhere: Resolve | None = None,
-    project: str | None = None,
-    client: SecretManagerServiceClient | None = None,
-    clock: Clock | None = None,
+    environment: Mapping[str, str] = os.environ, client: SecretManagerServiceClient | None = None, clock: Clock | None = None
 ) -> Resolve:
-    """Resolves `secret:NAME` with the project's Secret Manager, and all else with `elsewhere`.
+    """Resolves `secret:NAME` with the Secret Manager of the project in GOOGLE_CLOUD_PROJECT, and all else from `environment`.
 
-    Unless given, `project` is the variable GOOGLE_CLOUD_PROJECT and `elsewhere` the environment.
     NAME is the newest version; `NAME/versions/3` pins one, `projects/P/secrets/NAME` is another project's.
     Raises `UsageError` for a secret that is not there, `CredentialsError` where we may not read it and
     `TryLater` where Secret Manager can't be reached; none holds the value.
     """
-    elsewhere = elsewhere or from_environment()
-    project = project or os.environ.get("GOOGLE_CLOUD_PROJECT", "")
+    elsewhere, project = from_environment(environment), environment.get("GOOGLE_CLOUD_PROJECT", "")
     clock = clock or SystemClock()
     client = client or _client()
     kept: dict[str, tuple[float, str]] = {}

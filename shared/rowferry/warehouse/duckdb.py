@@ -50,22 +50,10 @@ class DuckDbWarehouse:
 
     engine: Literal["bigquery", "duckdb"] = "duckdb"
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        memory_limit: str = "1GB",
-        threads: int | None = None,
-        temp_folder: Path | None = None,
-        busy_seconds: float = 60.0,
-        clock: Clock | None = None,
-    ) -> None:
-        """`memory_limit` is DuckDB's (`1GB`); larger work spills into `temp_folder` (default: beside the file).
-
-        `busy_seconds` is how long a call waits for another process to let go of the file.
-        """
+    def __init__(self, path: Path, *, memory_limit: str = "1GB", threads: int | None = None, clock: Clock | None = None) -> None:
+        """`memory_limit` is DuckDB's (`1GB`); larger work spills into a folder beside the file."""
         self._clock = clock or SystemClock()
-        self._temp = temp_folder or path.with_name(path.name + ".tmp")
+        self._temp = path.with_name(path.name + ".tmp")
         options = {
             "memory_limit": memory_limit,
             "temp_directory": str(self._temp),
@@ -75,7 +63,7 @@ class DuckDbWarehouse:
         }
         if threads is not None:
             options["threads"] = str(threads)
-        self._file = DuckDbFile(path, options, busy_seconds, self._clock)
+        self._file = DuckDbFile(path, options, self._clock)
         self._writing = threading.Lock()
 
     def quote(self, table: str) -> str:

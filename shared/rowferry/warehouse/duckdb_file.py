@@ -16,6 +16,7 @@ from rowferry.warehouse.duckdb_macros import MACROS
 from rowferry.warehouse.duckdb_types import quote_text
 from rowferry.warehouse.port import WarehouseError
 
+_BUSY_SECONDS = 60.0  # how long a call waits for another process to let go of the file
 _PAUSE_SECONDS = 0.05
 _DATABASE = "_rowferry_file"  # a name that no schema has
 
@@ -26,10 +27,9 @@ class DuckDbFile:
     The file is opened by the first cursor. `release` closes it as soon as no cursor is in use.
     """
 
-    def __init__(self, path: Path, options: dict[str, str], busy_seconds: float, clock: Clock) -> None:
+    def __init__(self, path: Path, options: dict[str, str], clock: Clock) -> None:
         self._path = path
         self._options = options
-        self._busy_seconds = busy_seconds
         self._clock = clock
         self._lock = threading.Lock()
         self._root: duckdb.DuckDBPyConnection | None = None
@@ -84,7 +84,7 @@ class DuckDbFile:
     def _open(self) -> duckdb.DuckDBPyConnection:
         with translated():
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        until = self._clock.monotonic() + self._busy_seconds
+        until = self._clock.monotonic() + _BUSY_SECONDS
         while True:
             try:
                 return self._attached()
