@@ -46,3 +46,9 @@ def test_a_value_that_no_transform_can_hold_rejects_its_row(step: str, value: st
 def test_bytes_are_a_text_as_in_json(step: str, text: str) -> None:
     """Base64, never what Python shows of them; hashed, they are hashed themselves."""
     assert mapped({"a": "x"}, {"x": b"\x00\xffa"}, step) == text
+
+
+@pytest.mark.parametrize(("seconds", "whole"), [(0.5, 0), (-0.5, -1), (-1.0, -1)])
+def test_epoch_seconds_are_cut_as_the_warehouse_cuts_them(seconds: float, whole: int) -> None:
+    """Downwards, also before 1970: UNIX_SECONDS says the same of the same time."""
+    assert mapped({"t": "x"}, {"x": seconds}, "epoch_seconds") == whole

@@ -65,6 +65,24 @@ def test_a_removal_whose_row_is_back(shop: Shop, twin: BrazeTwin) -> None:
     assert (sync(shop).delivered, "u1" in twin.profiles) == (1, False)
 
 
+def test_a_removal_that_is_wanted_no_more(shop: Shop, twin: BrazeTwin) -> None:
+    """It was given up, and nobody is to be removed since: there is nothing left to mend."""
+    shop.settings["syncs"]["customers"]["on_remove"] = "delete"
+    shop.save()
+    sync(shop)
+    shop.execute("DELETE FROM crm.customers WHERE id = 'u1'")
+    twin.faults.append(Fault(response=UNAUTHORIZED))
+    stuck = sync(shop)
+    with machine(shop) as found:
+        assert found.drop("customers", stuck.run).rejected == 1
+    assert counts(sync(shop)) == (2, 2, 0, 0)
+    assert letters(shop) == ["dropped"]
+    shop.settings["syncs"]["customers"]["on_remove"] = "ignore"
+    shop.save()
+    assert counts(sync(shop)) == (2, 2, 0, 0)
+    assert letters(shop) == []
+
+
 def test_a_refused_run_balances_whatever_its_rows_lack(shop: Shop) -> None:
     """Without a cursor or without a key a row is rejected; all others are pending until somebody accepts."""
     shop.execute("CREATE TABLE crm.sales (id TEXT, added_at TIMESTAMP)")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -187,7 +188,7 @@ _PLAIN: dict[str, Transform] = {
     "e164": _e164(""),
     "iso_date": _iso_date,
     "iso_time": _iso_time,
-    "epoch_seconds": lambda value: int(_moment(value).timestamp()),
+    "epoch_seconds": lambda value: math.floor(_moment(value).timestamp()),
     "epoch_millis": lambda value: round(_moment(value).timestamp() * 1000),
     "json": _json,
     "string": _text,

@@ -111,8 +111,8 @@ stale AS (
   FROM {{ dead_letters | table }} AS dead
   LEFT JOIN (SELECT DISTINCT row_id FROM named) AS present ON present.row_id = dead.row_id
   WHERE dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open'
-    -- a print of 0 is a removal's: it is stale once the row is back
-    AND (dead.row_print = 0) = (present.row_id IS NOT NULL)
+    -- a print of 0 is a removal's: it is stale once the row is back, or nobody is to be removed any more
+    AND {% if on_remove %}(dead.row_print = 0) = (present.row_id IS NOT NULL){% else %}(dead.row_print = 0 OR present.row_id IS NULL){% endif +%}
 ),
 {% endif %}
 counts AS (
