@@ -1,5 +1,7 @@
 import gzip
 import logging
+import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,6 +12,7 @@ import pytest
 
 from rowferry.errors import UsageError
 from rowferry.loads.limits import FileLimits
+from rowferry.warehouse.duckdb import DuckDbWarehouse
 from support.loading import Bench, ByContent
 
 CRM: dict[str, Any] = {
@@ -415,3 +418,26 @@ def test_other_delimiters_quotes_encodings_and_headers(tmp_path: Path) -> None:
         ("€5", None, 1),
         (None, None, 2),
     ]
+
+
+def test_statements_of_a_wide_file_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BigQuery takes statements of 1 MB: rejected cells read the rows once for all columns. And none has an IN over texts, of which
+    DuckDB makes a join for each column, that took all memory at a hundred of them."""
+    seen: list[str] = []
+    apply = DuckDbWarehouse.apply
+
+    def watched(self: DuckDbWarehouse, statements: Sequence[str], *rest: Any, **named: Any) -> bool:
+        seen.extend(statements)
+        return apply(self, statements, *rest, **named)
+
+    monkeypatch.setattr(DuckDbWarehouse, "apply", watched)
+    kinds = ["INT64", "BOOL", "FLOAT64", "NUMERIC", "DATE"]
+    columns = {f"c{place}": kinds[place % 5] for place in range(60)}
+    found = Bench(tmp_path, {"f": {"path": "f/*", "table": "raw.t", "columns": columns, "null_values": ["-", "NULL", "N/A", "?", "none"]}})
+    cells = [",".join([text] * 60) for text in ("x", "N/A", "1")]
+    result = found.load("f/a.csv", "\n".join([",".join(columns), *cells]))
+    assert (result.rows, result.rejected_cells) == (3, 60 + 12)
+    (rows,) = (len(each) for each in seen if each.startswith("-- A file's rows go"))
+    (rejected,) = (each for each in seen if each.startswith("-- Each cell that could not"))
+    assert len(rejected) < 2 * rows < 200_000
+    assert not re.search(r"\bIN \('", rejected)

@@ -75,8 +75,7 @@ def _float64(text: str) -> str:
     number = matches(text, r"[+-]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][+-]?[0-9]+)?")
     value = f"SAFE_CAST(TRIM({text}) AS FLOAT64)"
     return (
-        f"CASE WHEN {number} THEN IF(IS_INF({value}), NULL, {value})"
-        f" WHEN LOWER(TRIM({text})) IN ('nan', 'inf', '+inf', '-inf', 'infinity', '+infinity', '-infinity') THEN {value} END"
+        f"CASE WHEN {number} THEN IF(IS_INF({value}), NULL, {value}) WHEN {matches(text, '(?i:nan|[+-]?inf(?:inity)?)')} THEN {value} END"
     )
 
 
@@ -89,8 +88,8 @@ def _bignumeric(text: str) -> str:
 
 
 def _bool(text: str) -> str:
-    word = f"LOWER(TRIM({text}))"
-    return f"CASE WHEN {word} IN ('true', 't', 'yes', 'y', '1') THEN TRUE WHEN {word} IN ('false', 'f', 'no', 'n', '0') THEN FALSE END"
+    """Without IN: DuckDB (1.5.5) makes a join of each, and a hundred of them take minutes and all memory."""
+    return f"CASE WHEN {matches(text, '(?i:true|t|yes|y|1)')} THEN TRUE WHEN {matches(text, '(?i:false|f|no|n|0)')} THEN FALSE END"
 
 
 def _date(text: str) -> str:

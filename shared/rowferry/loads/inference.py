@@ -45,7 +45,7 @@ def value_kinds(text: str) -> Sql:
     return Sql(
         f"BIT_OR(CASE WHEN {text} = '' THEN NULL"
         f" WHEN {starts} IN ('{{', '[') THEN IF(SAFE.PARSE_JSON({text}, wide_number_mode => 'round') IS NULL, {_TEXT}, {_JSON})"
-        f" WHEN {starts} > '9' THEN IF({text} IN ('true', 'false', 'True', 'False', 'TRUE', 'FALSE'), {_BOOL}, {_TEXT})"
+        f" WHEN {starts} > '9' THEN IF(REGEXP_CONTAINS({text}, r'^(?:true|false|True|False|TRUE|FALSE)$'), {_BOOL}, {_TEXT})"
         f" {tests} ELSE IF({text} IS NULL, NULL, {_TEXT}) END)"
     )
 

@@ -118,8 +118,14 @@ class LoadSql:
 
     def rejected_cells(self, columns: Sequence[LoadColumn]) -> str:
         """Each bad cell of these columns into its table, and each bad line."""
-        rejected_cells = self.quote(REJECTED_CELLS)
-        return render("load_rejected_cells", columns=columns, typed=self.typed(), rejected_cells=rejected_cells, bad_line=self.bad_line)
+        return render(
+            "load_rejected_cells",
+            columns=columns,
+            places=len(columns),
+            typed=self.typed(),
+            rejected_cells=self.quote(REJECTED_CELLS),
+            bad_line=self.bad_line,
+        )
 
     def rejected_rows(self, columns: Sequence[LoadColumn], shown: Sequence[LoadColumn]) -> str:
         """The rows that have a bad cell in one of these columns, as text: the line and the cells `shown`; and each bad line."""
@@ -210,10 +216,9 @@ def _text(target: Target, contract: Contract) -> Sql:
     if target.source is None:
         return Sql(f"CAST(@part_{target.part} AS STRING)" if target.part else "CAST(NULL AS STRING)")
     cell = f"c_{target.source}"
-    if not contract.settings.null_values:
-        return Sql(cell)
-    texts = ", ".join(_literal(text) for text in contract.settings.null_values)
-    return Sql(f"IF({cell} IN ({texts}), NULL, {cell})")
+    for text in contract.settings.null_values:
+        cell = f"NULLIF({cell}, {_literal(text)})"
+    return Sql(cell)
 
 
 def _literal(text: str) -> str:
