@@ -5,7 +5,9 @@ BIN := .venv/bin
 CLOUD ?= gcp
 NAME ?= rowferry
 EXTRAS ?= gcp,aws,sql
-HALVES = $(if $(filter aws,$(CLOUD)),aws federation,$(CLOUD))  # on AWS the warehouse is BigQuery still
+# On AWS the warehouse is BigQuery still: it is there before the functions, and goes after them.
+HALVES = $(if $(filter aws,$(CLOUD)),federation aws,$(CLOUD))
+BACKWARDS = $(if $(filter aws,$(CLOUD)),aws federation,$(CLOUD))
 
 .DEFAULT_GOAL := help
 .PHONY: help run install test test-aws check settings bench soak package plan deploy destroy redrive terraform checkov lock clean
@@ -51,10 +53,10 @@ plan: terraform package  ## Show what a deployment would change: make plan CLOUD
 deploy: terraform package  ## Deploy, or bring a deployment up to date; asks first: make deploy CLOUD=gcp|aws
 	@for half in $(HALVES); do terraform -chdir=infra/$$half init -input=false && terraform -chdir=infra/$$half apply || exit 1; done
 
-destroy: terraform  ## Take a deployment down; asks for its name (NAME=rowferry) and then again: make destroy CLOUD=gcp|aws
+destroy: terraform package  ## Take a deployment down; asks for its name (NAME=rowferry) and then again: make destroy CLOUD=gcp|aws
 	@printf 'This takes $(NAME) on $(CLOUD) down. Type its name to go on: '; read -r typed; \
 	  test "$$typed" = "$(NAME)" || { echo "That is not its name; nothing was changed."; exit 1; }
-	@for half in $(HALVES); do terraform -chdir=infra/$$half destroy || exit 1; done
+	@for half in $(BACKWARDS); do terraform -chdir=infra/$$half init -input=false && terraform -chdir=infra/$$half destroy || exit 1; done
 
 redrive: $(BIN)/.dev  ## Send a queue's dead letters back, after the cause is mended: make redrive CLOUD=gcp|aws QUEUE=name
 	@test -n "$(QUEUE)" || { echo "Say which queue: make redrive CLOUD=$(CLOUD) QUEUE=… (terraform -chdir=infra/$(CLOUD) output queues)"; exit 1; }
