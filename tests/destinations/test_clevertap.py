@@ -535,3 +535,13 @@ def test_the_probe_changes_nothing_and_knows_a_working_key() -> None:
     assert DESTINATION.read_probe(Response(200, b'{"status":"partial","req_id":1}')) is None
     for answer in (Response(200), Response(401, b'{"status":"fail"}'), Response(200, b'{"status":"fail"}'), Response(502, b"<html>")):
         assert "check region" in (DESTINATION.read_probe(answer) or "")
+
+
+def test_an_echoed_record_with_half_an_emoji_is_an_answer() -> None:
+    """CleverTap echoes what it refused, changed; taken for no answer, the batch would be sent again, and its events stored twice."""
+    error = '{"status":"fail","code":512,"error":"Bad.Skipped record number : 2","record":{"evtData":{"t":"x\\ud83d"}}}'
+    body = f'{{"status":"partial","processed":1,"unprocessed":[{error}]}}'.encode()
+    answer = read(200, body)
+    assert isinstance(answer, Settled)
+    assert answer.outcomes[0] == DELIVERED
+    assert isinstance(answer.outcomes[1], Rejected)

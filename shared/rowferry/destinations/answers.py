@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,8 +21,17 @@ def json_object(response: Response) -> dict[str, Any] | None:
     try:
         document = orjson.loads(response.body)
     except orjson.JSONDecodeError:
-        return None
+        document = _with_half_pairs(response.body)
     return document if isinstance(document, dict) else None
+
+
+def _with_half_pairs(body: bytes) -> Any:
+    """JSON that echoes a text cut within an emoji (`\\ud83d` alone), which orjson takes for broken: an answer that is not understood
+    is asked for again, and what it took would be sent twice. `?` stands for the half; None when it is no JSON."""
+    try:
+        return orjson.loads(json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
 
 
 def seconds(text: str | None) -> float | None:
