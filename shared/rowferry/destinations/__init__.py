@@ -8,7 +8,7 @@ from typing import Any
 
 from rowferry.destinations.port import Destination
 
-_SHARED = {"port", "quotes", "values", "answers"}
+_SHARED = {"port", "quotes", "values", "answers", "misspelt"}
 
 
 def vendors() -> list[str]:
