@@ -43,9 +43,7 @@ class Home:
 
     def app(self) -> App:
         """The app, as after a restart."""
-        return App(
-            read_settings(self.folder / "rowferry.yaml", self.environment()), environment=self.environment(), clock=CLOCK
-        )
+        return App(read_settings(self.folder / "rowferry.yaml", self.environment()), environment=self.environment(), clock=CLOCK)
 
     def deliver(self) -> None:
         """What the platform's events, or the sweep, start."""

@@ -30,7 +30,7 @@ def settings(base_url: str, **more: Any) -> AmplitudeSettings:
 class Project(AmplitudeTwin):
     """A project that has seen everybody, so that anybody can be in its cohort."""
 
-    cohorts: Cohorts = field(default_factory=lambda: Cohorts(members={"c1": set()}, names={"c1": "vip"}, knows_all=True))
+    cohorts: Cohorts = field(default_factory=lambda: Cohorts(members={"c1": set()}, names={"c1": "vip"}, apps={"c1": 1}, knows_all=True))
 
 
 TWIN = Project
