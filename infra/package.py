@@ -32,7 +32,7 @@ PYTHON = "3.13"  # what the functions run on; both clouds have it, and AWS keeps
 PLATFORM = "x86_64-manylinux_2_28"
 # docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html (2026-11): 250 MB unzipped. We stay far below.
 LARGEST_UNZIPPED_BYTES = 200_000_000
-_WAREHOUSE = ("fastavro", "google-cloud-bigquery", "google-cloud-bigquery-storage")
+_WAREHOUSE = ("backports-zstd", "cramjam", "fastavro", "google-cloud-bigquery", "google-cloud-bigquery-storage")
 _LEFT_OUT = ("bin", "INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json", ".lock")
 # botocore describes every service of AWS in 30 MB; the functions call these.
 _AWS_SERVICES = ("s3", "secretsmanager", "sqs", "sts")

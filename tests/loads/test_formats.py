@@ -252,7 +252,7 @@ def test_amplitudes_zip_and_merged_ids(tmp_path: Path) -> None:
     assert found.table("raw.amp_merged_ids", "amplitude_id", "merged_amplitude_id") == [(5, 6)]
 
 
-@pytest.mark.parametrize("codec", ["null", "deflate", "bzip2", "xz"])
+@pytest.mark.parametrize("codec", ["null", "deflate", "bzip2", "xz", "snappy", "zstandard"])
 def test_avro_of_plain_types_loads_whatever_its_codec(tmp_path: Path, codec: str) -> None:
     """DuckDB's extension reads few codecs; the others go the other way, and are not called damaged."""
     out = io.BytesIO()
@@ -260,6 +260,20 @@ def test_avro_of_plain_types_loads_whatever_its_codec(tmp_path: Path, codec: str
     found = Bench(tmp_path, {"f": {"path": "f/*", "table": "raw.t"}})
     assert found.load("f/a.avro", out.getvalue()).status == "loaded"
     assert found.table("raw.t", "id") == [("1",), ("2",)]
+
+
+@pytest.mark.parametrize("codec", ["deflate", "snappy", "zstandard"])
+def test_a_damaged_avro_file_is_quarantined_whatever_its_codec(tmp_path: Path, codec: str) -> None:
+    """Changed bytes are no crash: the file is put aside with a sentence."""
+    out = io.BytesIO()
+    schema = {"type": "record", "name": "Row", "fields": [{"name": "id", "type": "string"}]}
+    fastavro.writer(out, schema, [{"id": f"{number:030}"} for number in range(500)], codec)
+    found = Bench(tmp_path, {"f": {"path": "f/*", "table": "raw.t"}})
+    body = bytearray(out.getvalue())
+    body[-60:-20] = b"\xff" * 40
+    loaded = found.load("f/a.avro", bytes(body))
+    assert loaded.status == "quarantined"
+    assert loaded.code in ("damaged", "truncated")
 
 
 @pytest.mark.parametrize("kind", ["avro", "parquet"])

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import import_module
 from typing import IO, Any
 
 from rowferry.errors import FileRejected
 from rowferry.loads.textvalues import shortest_float32
 
-# What the decoder runs into where bytes are missing or changed.
-_DAMAGE = (EOFError, IndexError, KeyError, TypeError, ValueError, OverflowError, MemoryError, zlib.error)
 _CUT_OFF = "the Avro file ends in the middle, or is damaged (after row {rows}); deliver it again"
 
 
 def read_avro(stream: IO[bytes]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Each record with its number in the file, from 1 (a line has no meaning there).
 
-    The codecs null, deflate, and with their packages bzip2, xz, snappy and zstandard. Raises
+    The codecs null, deflate, bzip2, xz, snappy and zstandard. Raises
     `FileRejected` for a file that is cut off or damaged: an export's broken upload leaves such
     objects, and the sender writes a whole one beside it (braze.com/docs, Currents to GCS).
     """
@@ -65,12 +65,22 @@ def _explained(rows: Callable[[], int]) -> Iterator[None]:
 
     try:
         yield
-    except _DAMAGE as error:
+    except _damage() as error:
         if "codec" in str(error):
             raise FileRejected("codec", f"its Avro codec can't be read here: {error}") from None
         raise FileRejected("truncated", _CUT_OFF.format(rows=rows())) from None
     except fastavro.schema.SchemaParseException:
         raise FileRejected("damaged", "the Avro file's own schema is damaged; deliver it again") from None
+
+
+@cache
+def _damage() -> tuple[type[Exception], ...]:
+    """What is raised where bytes are missing or changed: by the decoder, and by the packages of snappy and zstandard."""
+    found: list[type[Exception]] = [EOFError, IndexError, KeyError, TypeError, ValueError, OverflowError, MemoryError, zlib.error]
+    for module, name in (("cramjam", "DecompressionError"), ("backports.zstd", "ZstdError"), ("compression.zstd", "ZstdError")):
+        with suppress(ImportError):
+            found.append(getattr(import_module(module), name))
+    return tuple(found)
 
 
 def _float32_fields(schema: Any) -> list[str]:
