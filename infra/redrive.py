@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def redrive_aws(queue: str, region: str | None = None) -> int:
     """From the SQS queue `<queue>-dead` to `<queue>`; how many. Raises `CannotRedrive`."""
     import boto3  # noqa: TID251 - a tool beside the product
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: TID251
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: TID251 - as above
 
     try:
         sqs = boto3.client("sqs", region_name=region)

@@ -22,9 +22,9 @@ import grpc  # type: ignore[import-untyped]  # its stubs are a package of their 
 import structlog
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
-from google.cloud.bigquery import Client  # noqa: TID251
-from google.cloud.bigquery_storage import BigQueryReadClient  # noqa: TID251
-from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport  # noqa: TID251
+from google.cloud.bigquery import Client  # noqa: TID251 - a stand-in for it
+from google.cloud.bigquery_storage import BigQueryReadClient  # noqa: TID251 - a stand-in for it
+from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport  # noqa: TID251 - a stand-in for it
 
 PROJECT = "test-project"
 _START_SECONDS = 300
@@ -101,7 +101,7 @@ class BigQueryEmulator:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._server.start())
-        except Exception as error:
+        except Exception as error:  # whatever it is, whoever waits for the start is to see it
             self._failure = error
             self._up.set()
             return

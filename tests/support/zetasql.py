@@ -65,7 +65,7 @@ class Oracle:
         """The resolved statement. Raises `Refused`."""
         try:
             return self._zeta.api.Analyzer(self._options(params), self._catalog).analyze_statement(sql)
-        except Exception as error:
+        except Exception as error:  # the analyzer raises what its process says, with no class of its own
             raise Refused(str(error)) from None
 
     def columns(self, sql: str, params: Mapping[str, str] | None = None) -> list[str]:
@@ -78,7 +78,7 @@ class Oracle:
         try:
             with query.set_analyzer_options(self._options()).set_catalog(self._catalog).prepare() as prepared:
                 (row,) = prepared.execute().content.table_data.row
-        except Exception as error:
+        except Exception as error:  # the analyzer raises what its process says, with no class of its own
             raise Refused(str(error)) from None
         found: str | None = row.cell[0].string_value
         return found

@@ -279,8 +279,7 @@ def attribute_problem(name: str, near_duplicates: bool) -> Problem | None:
         return Problem(name, "is reserved by Braze and can't be a custom attribute", "give it another name")
     if not name or name != name.strip() or len(name) > MAX_TEXT:
         return Problem(name, f"Braze takes names of 1 to {MAX_TEXT} characters and strips blanks around them")
-    standard = meant(_folded(name), _BY_FOLDED)
-    if near_duplicates and standard is not None:
+    if near_duplicates and (standard := meant(_folded(name), _BY_FOLDED)) is not None:
         # Case and spelling matter: First_Name is a custom attribute, and first_name stays as it was [std].
         hint = f"did you mean {standard}? near_duplicates: allow keeps the name"
         return Problem(name, f"would become a custom attribute beside Braze's own {standard}", hint, is_advice=True)

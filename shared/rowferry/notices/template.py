@@ -48,6 +48,7 @@ _NODES = frozenset(
         *("Mul", "Div", "FloorDiv", "Mod", "Concat", "Keyword"),
     ]
 )
+# `truncate` asserts that its length has room for its dots.
 _MISTAKES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError, AssertionError)
 
 

@@ -13,8 +13,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from google.api_core import exceptions
-from google.cloud import bigquery  # noqa: TID251
-from google.cloud.bigquery.retry import DEFAULT_RETRY  # noqa: TID251
+from google.cloud import bigquery  # noqa: TID251 - this is the adapter
+from google.cloud.bigquery.retry import DEFAULT_RETRY  # noqa: TID251 - this is the adapter
 
 from rowferry.clock import Clock, SystemClock
 from rowferry.errors import TryLater

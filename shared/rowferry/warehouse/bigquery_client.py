@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import bigquery  # noqa: TID251
+from google.cloud import bigquery  # noqa: TID251 - this is the adapter
 
 from rowferry.warehouse.bigquery_credentials import federated_credentials
 

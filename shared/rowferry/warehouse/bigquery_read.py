@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from google.cloud import bigquery  # noqa: TID251 (this is the adapter)
-from google.cloud.bigquery_storage import BigQueryReadClient  # noqa: TID251
-from google.cloud.bigquery_storage_v1.types import DataFormat, ReadSession  # noqa: TID251
+from google.cloud.bigquery_storage import BigQueryReadClient  # noqa: TID251 - this is the adapter
+from google.cloud.bigquery_storage_v1.types import DataFormat, ReadSession  # noqa: TID251 - this is the adapter
 
 from rowferry.warehouse.bigquery_values import from_field
 from rowferry.warehouse.types import ColumnType
