@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -42,7 +41,6 @@ COLUMNS = {"id": "STRING", **ALL_TYPES}
 FULL: dict[str, Any] = {**FULL_ROW, "id": "u0", "text": "Zoë “quotes” \"'n \\ <b>&amp; back\nline\ttab 😀", "real": float("nan")}
 ROWS, CHUNK_ROWS = 60, 20
 _numbers = itertools.count(1)
-_adopting = threading.Lock()
 
 
 class Cloud:
@@ -78,16 +76,12 @@ class Cloud:
         client = bigquery_emulator().client()
         dataset = settings.warehouse.dataset
         engine = EmulatedWarehouse(PROJECT, dataset=dataset, client=wire.under(client) if wire else client)
-        engine.adopt = self._adopt
+        engine.adopt = lambda: self.gcs.objects.adopt(self.bucket)
         state: Any = GcsStore(self.gcs.client(), self.bucket, "acme")
         if steps is not None:
             engine.take, state = steps.take, DyingStore(state, steps)
         app.__dict__.update(warehouse=engine, state=state)
         return app
-
-    def _adopt(self) -> None:
-        with _adopting:
-            self.gcs.objects.adopt(self.bucket)
 
 
 class EmulatedWarehouse(BigQueryWarehouse):

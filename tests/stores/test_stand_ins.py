@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from rowferry.stores.s3 import S3Store
 from support.aws import Aws
 from support.gcs import GcsServer
 from support.gcs_events import Subscription, repeated, shuffled
+from support.gcs_objects import Objects
 
 
 @pytest.fixture
@@ -111,6 +113,33 @@ def test_gcs_holds_names_that_no_folder_can(gcs: GcsServer) -> None:
     for name in names:
         bucket.blob(name).upload_from_string(name.encode())
     assert {name: bucket.blob(name).download_as_bytes() for name in names} == {name: name.encode() for name in names}
+
+
+def test_gcs_takes_in_files_of_others_alone(tmp_path: Path) -> None:
+    """While files of another program are taken in, what the server writes and removes itself stays as it is."""
+    objects = Objects(tmp_path)
+    objects.make_bucket("b")
+    is_done = threading.Event()
+
+    def adopt() -> None:
+        while not is_done.is_set():
+            objects.adopt("b")
+
+    with ThreadPoolExecutor(1) as thread:
+        adopting = thread.submit(adopt)
+        try:
+            for number in range(500):
+                staged = objects.stage()
+                staged.write(b"1")
+                made = objects.put("b", f"own/{number}", {}, staged, {})
+                assert objects.find("b", f"own/{number}", {}).resource["generation"] == made["generation"]
+                objects.delete("b", f"own/{number}", {"generation": made["generation"]})
+            (tmp_path / "b" / "others").write_bytes(b"2")
+        finally:
+            is_done.set()
+        adopting.result()
+    objects.adopt("b")
+    assert objects.names("b") == ["others"]
 
 
 def test_events_in_every_form(gcs: GcsServer, listener: Listener) -> None:

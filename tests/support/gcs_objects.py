@@ -111,12 +111,13 @@ class Objects:
     def adopt(self, bucket: str) -> None:
         """Take in files that another program (an export of the BigQuery emulator) put into the bucket's folder."""
         folder = self.root / bucket
-        known = {stored.path for stored in self._objects(bucket).values()}
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path not in known:
-                staged = self.stage()
-                staged.write(path.read_bytes())
-                self.put(bucket, path.relative_to(folder).as_posix(), {}, staged, {})
+        with self._lock:  # else what the server itself is just putting there would be taken in a second time, as another generation
+            known = {stored.path for stored in self._objects(bucket).values()}
+            for path in sorted(folder.rglob("*")):
+                if path.is_file() and path not in known:
+                    staged = self.stage()
+                    staged.write(path.read_bytes())
+                    self.put(bucket, path.relative_to(folder).as_posix(), {}, staged, {})
 
     def stage(self) -> Staged:
         """Where the bytes of a new object go until `put`."""
