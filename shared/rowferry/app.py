@@ -9,8 +9,6 @@ from datetime import date, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from rowferry.errors import RowferryError, UsageError
 from rowferry.parts import Parts
 from rowferry.settings.problems import unknown
@@ -228,18 +226,13 @@ class App(Parts):
 
     def wanted_syncs(self) -> list[str]:
         """Syncs with `after` for which files have been loaded since their latest run began."""
-        return [name for name, sync in self.settings.syncs.items() if sync.after and self._is_wanted(name)]
+        return [name for name, sync in self.settings.syncs.items() if sync.after and self.following.is_wanted(name)]
 
-    def _is_wanted(self, name: str) -> bool:
-        from rowferry.delivery.runs import Head, Run
-
-        try:
-            wanted = orjson.loads(self.state.read(f"syncs/{name}/wanted.json")[0])
-        except NotFound:
-            return False
-        latest = Head(self.state, name).read()
-        started = (Run(self.state, name, latest).read("started") or {}) if latest else {}
-        return str(started.get("started_at", "")) < str(wanted["at"])
+    def syncs_behind(self) -> list[str]:
+        """Syncs with `after` for which files are in that none of their runs has seen: also where the one that loaded
+        them was killed before it could say so. Asks the warehouse."""
+        now = self.clock.now()
+        return [name for name, sync in self.settings.syncs.items() if sync.after and self.following.is_behind(name, sync.after, now)]
 
     def start_wanted(self, left_seconds: Callable[[], float] = forever) -> None:
         """Start the syncs that come after what was loaded. One that is at work just now is started by the
@@ -310,7 +303,7 @@ class App(Parts):
         if result.status == "loaded":
             for name, sync in self.settings.syncs.items():
                 if result.feed in sync.after:
-                    self.state.write(f"syncs/{name}/wanted.json", orjson.dumps({"at": self.clock.now().isoformat()}))
+                    self.following.want(name, self.clock.now())
 
         feed = self.feeds.get(result.feed or "")
         if feed is not None and feed.notify and result.feed is not None:
@@ -344,7 +337,8 @@ class App(Parts):
         if self.feeds and self.settings.exports is not None:
             found["files"] = sum(1 for result in self.load_missed(LEFT_ALONE, left_seconds) if result.feed is not None)
         self.tell_late_feeds()
-        self.start_wanted(left_seconds)
+        for name in dict.fromkeys([*self.wanted_syncs(), *self.syncs_behind()]):
+            self._start_again(name, left_seconds)
         return found
 
     def _finish_relays(self, left_seconds: Callable[[], float]) -> None:

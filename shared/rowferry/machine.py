@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from rowferry.app import App
 from rowferry.delivery import claim, kept
 from rowferry.delivery.chunk import OUTBOX, ChunkName
-from rowferry.delivery.outbox import URGENT
+from rowferry.delivery.outbox import urgent
 from rowferry.delivery.receipts import PREFIX
 from rowferry.delivery.runs import Run, RunResult
 from rowferry.errors import CredentialsError, RowferryError, SettingsError, SourceError, TryLater, UsageError
@@ -200,7 +200,7 @@ class Machine:
         done: list[RunResult] = []
         if self.app.clock.monotonic() < self._resting_until.get(destination, 0.0):
             return done
-        keys = [found.key for found in sorted(self.app.state.list(f"{OUTBOX}{destination}/{URGENT}/"), key=lambda found: found.updated_at)]
+        keys = urgent(self.app.state, destination)
         while keys:
             try:
                 found = self.app.deliver_gathered(keys)
@@ -333,7 +333,7 @@ class Machine:
         return results
 
     def sweep(self) -> list[RunResult]:
-        """Go on with runs that were left open, and look at everything that waits."""
+        """Go on with runs that were left open, start what no event started, and look at everything that waits."""
         from rowferry.webhooks import repeats
 
         self.app.sweeper.forget_relays()
@@ -341,7 +341,8 @@ class Machine:
         self.app.tell_late_feeds()
         self.app.notices.finish()
         open_runs = [run.sync for run in self.app.sweeper.open_runs(self.app.settings.syncs)]
-        return self._sync_each([name for name in open_runs if not self._is_at_work(name)])
+        names = dict.fromkeys([*open_runs, *self.app.syncs_behind()])
+        return self._sync_each([name for name in names if not self._is_at_work(name)])
 
     def _is_at_work(self, name: str) -> bool:
         return claim.is_held(self.app.state, f"sync/{name}", self.app.owner, self.app.clock)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rowferry.secrets import Resolve
     from rowferry.settings.feed import Feed
     from rowferry.syncs.finish import Finisher
+    from rowferry.syncs.following import Following
     from rowferry.syncs.outline import Outline
     from rowferry.syncs.resolve import Resolver
     from rowferry.syncs.source import DatabaseSource
@@ -111,7 +112,7 @@ class Parts:
         """For rows that come one by one: webhooks and notices."""
         from rowferry.delivery.outbox import Outbox
 
-        return Outbox(self.state)
+        return Outbox(self.state, self.clock)
 
     def account(self, name: str) -> Account:
         """The destination `name`, ready to send to; shared by all who send to it from here."""
@@ -157,7 +158,16 @@ class Parts:
         sync = self.settings.syncs[name]
         settings = self._destination(sync.to)
         source = self._source(name) if sync.model.database is not None else None
-        return Resolver(name, sync, destinations.find(settings.vendor), settings, self.warehouse, source, self.export_rows)
+        vendor = destinations.find(settings.vendor)
+        return Resolver(name, sync, vendor, settings, self.warehouse, source, self.export_rows, self.following.look)
+
+    @property
+    def following(self) -> Following:
+        """Which syncs are due because of files."""
+        from rowferry.loads.ledger import Ledger
+        from rowferry.syncs.following import Following
+
+        return Following(self.state, lambda feeds, since: Ledger(self.warehouse).loaded(feeds, since))
 
     def _source(self, name: str) -> DatabaseSource:
         from rowferry.syncs.source import DatabaseSource

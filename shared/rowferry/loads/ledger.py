@@ -156,6 +156,14 @@ class Ledger:
             return []
         return list(self._warehouse.query(render("load_freshness", loads=self._warehouse.quote(LOADS))))
 
+    def loaded(self, feeds: Sequence[str], since: datetime) -> int:
+        """How many files of these feeds are in, of those whose load began at `since` or later. Makes nothing, as `freshness`."""
+        if self._warehouse.columns(LOADS) is None:
+            return 0
+        sql = render("load_count", loads=self._warehouse.quote(LOADS))
+        params = {"feeds": Param("ARRAY<STRING>", list(feeds)), "since": Param("TIMESTAMP", since)}
+        return int(next(iter(self._warehouse.query(sql, params)))["files"])
+
     def known_columns(self, table: str) -> list[KnownColumn]:
         """The undeclared columns that earlier files brought to a table."""
         self.make()

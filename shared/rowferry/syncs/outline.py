@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rowferry.delivery.plan import Plan
+from rowferry.syncs.following import Seen
 from rowferry.warehouse.port import Param
 
 
@@ -21,7 +22,7 @@ class Outline:
     (`changed`, `audience`), `cursor_type` whether a window of a cursor does (`new`). From `export_rows` rows
     on, the warehouse writes the chunks by itself; None: never. `queue` is where a queue's rows were taken from, and are
     marked: database, table, column. `member_column` of the delivered state tells who is in the audience, where that is an
-    attribute."""
+    attribute. `seen` is what the run knows of the feeds that its sync comes after."""
 
     plan: Plan
     mode: str
@@ -46,6 +47,7 @@ class Outline:
     queue: tuple[str, str, str] | None = None
     vendor: str = ""
     member_column: str | None = None
+    seen: Seen | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able values; `from_dict` reads them back."""
@@ -57,7 +59,8 @@ class Outline:
         lists = {name: tuple(found[name]) for name in ("state_columns", "is_identifier", "notify")}
         params = {name: (kind, value) for name, (kind, value) in found["params"].items()}
         queue = tuple(found["queue"]) if found.get("queue") else None
-        return cls(**{**found, **lists, "params": params, "queue": queue, "plan": Plan.from_dict(found["plan"])})
+        seen = Seen.of(found["seen"]) if found.get("seen") else None
+        return cls(**{**found, **lists, "params": params, "queue": queue, "seen": seen, "plan": Plan.from_dict(found["plan"])})
 
     @property
     def query_params(self) -> dict[str, Param]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from rowferry.errors import SourceError
 from rowferry.settings.sync import Sync
 from rowferry.syncs import statements
 from rowferry.syncs.cursor import days, reached
+from rowferry.syncs.following import Seen
 from rowferry.syncs.outline import Outline
 from rowferry.syncs.shape import BACKFILL_LANE, Shape, resolve, sent_table, source_table
 from rowferry.syncs.tables import DEAD_LETTERS
@@ -44,7 +46,7 @@ class DeadLetters:
 @dataclass(frozen=True, slots=True)
 class Resolver:
     """Resolves one sync. `settings` are the destination's; `source` is there for a model in a database.
-    `export_rows`: see `Outline`."""
+    `export_rows`: see `Outline`; `look` says how the feeds stand that the sync comes after."""
 
     name: str
     sync: Sync
@@ -53,6 +55,7 @@ class Resolver:
     warehouse: Warehouse
     source: DatabaseSource | None = None
     export_rows: int | None = None
+    look: Callable[[Sequence[str], datetime], Seen] | None = None
 
     def outline(self, run: str, at: datetime, *, replay: DeadLetters | None = None, window: tuple[str, str] | None = None) -> Outline:
         """What a run that starts now will do. Raises `SourceError` when the model can't be read.
@@ -60,8 +63,10 @@ class Resolver:
         With `replay` only these dead letters are sent again; `window` are the first
         and last day of a backfill, such as 2026-01-31.
         """
+        reads_model = replay is None and window is None
+        seen = self.look(self.sync.after, at) if self.look is not None and self.sync.after and reads_model else None
         try:
-            return self._outline(run, at, replay, window)
+            return replace(self._outline(run, at, replay, window), seen=seen)
         except SourceError:
             if self.source is not None:  # the next call copies its rows anew
                 self.warehouse.drop(source_table(self.name, run))

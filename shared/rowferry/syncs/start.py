@@ -24,7 +24,7 @@ from rowferry.delivery.chunk import ChunkName, Row, encode_row, write_chunk
 from rowferry.delivery.runs import SHOWN_REJECTIONS, Head, Manifest, Run
 from rowferry.errors import OutOfTime, SourceError, UsageError
 from rowferry.stores.port import Store
-from rowferry.syncs import tables
+from rowferry.syncs import following, tables
 from rowferry.syncs.counts import Counts, known_rows, read_counts, read_rejections
 from rowferry.syncs.exporter import Exporter
 from rowferry.syncs.guards import refusal
@@ -129,6 +129,8 @@ class Starter:
             run.put_over("started", {**started, "kind": kind})  # a run that never knew what to send becomes what is asked for now
             run.put("outline", outline_of(run.run, datetime.fromisoformat(started["started_at"])).to_dict())
         outline = Outline.from_dict(run.read("outline") or {})
+        if outline.seen is not None:
+            following.note(self.store, run.sync, outline.seen)
         if self.lost(run) is not None:
             raise SourceError(
                 f"run {run.run} was left half planned for so long that its table has expired, and other rows stand in the model now: "
