@@ -18,7 +18,7 @@ from rowferry.delivery.account import Account
 from rowferry.delivery.chunk import ChunkName
 from rowferry.delivery.deliver import Delivery
 from rowferry.delivery.gather import MOST, deliver_gathered
-from rowferry.delivery.outbox import Outbox, with_others
+from rowferry.delivery.outbox import Outbox, urgent
 from rowferry.delivery.receipts import Receipts
 from rowferry.destinations import slack
 from rowferry.destinations.braze import DESTINATION
@@ -27,6 +27,7 @@ from rowferry.http import HttpClient
 from rowferry.owner import Owner
 from rowferry.stores.folder import FolderStore
 from rowferry.stores.port import Store
+from rowferry.syncs.sweep import Sweeper
 from rowferry.twins.braze import BrazeTwin
 from rowferry.twins.server import Call, Fault
 from rowferry.twins.slack import SlackTwin
@@ -153,6 +154,52 @@ def test_two_words_on_one_person_are_said_in_turn(store: FolderStore, twin: Braz
     assert sum(found.resent for found in all_receipts(store)) == 0
 
 
+def words(store: Store, clock: ManualClock, **tiers: str) -> list[str]:
+    """A relayed chunk a second about one person, each by its name; their keys in the order in which they came in."""
+    outbox, keys = Outbox(store, clock), []
+    for name, tier in tiers.items():
+        outbox.relay(id=name, source=SOURCE, destination="d1", action="profile", rows=[{"external_id": "u1", "tier": tier}])
+        keys += [found.key for found in store.list("outbox/") if found.key not in keys]
+        clock.sleep(1)
+    return keys
+
+
+def test_the_order_is_that_of_arrival(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """Not that of the senders' ids, nor of when they were announced last: after an outage each word is said in its turn."""
+    first, *_ = words(store, clock, z_came_first="gold", m_came_next="silver", a_came_last="none")
+    Sweeper(store, clock).announce([first])
+    for _ in range(3):
+        gather(store, urgent(store, "d1"), account, clock)
+    assert [orjson.loads(call.body)["attributes"][0]["tier"] for call in twin.log] == ["gold", "silver", "none"]
+    assert len(all_receipts(store)) == 3
+
+
+def test_a_word_waits_for_an_earlier_one_that_somebody_else_has(
+    store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock
+) -> None:
+    """A worker was killed with the first word in flight: the second one does not pass it, what is about others does."""
+    first, second = words(store, clock, z="gold", a="none")
+    claims.take(store, ChunkName.of(first).stem, Owner.anonymous(), clock)
+    Outbox(store, clock).relay(id="b", source=SOURCE, destination="d1", action="profile", rows=[{"external_id": "u2"}])
+    found = gather(store, urgent(store, "d1"), account, clock)
+    assert (found[first].status, found[second].status) == ("held", "held")
+    assert twin.profiles.keys() == {"u2"}
+    clock.sleep(claims.LIFE_SECONDS + 1)
+    for _ in range(2):
+        gather(store, urgent(store, "d1"), account, clock)
+    assert twin.profiles["u1"]["tier"] == "none"
+    assert left_behind(store) == []
+
+
+def test_a_second_worker_takes_those_that_are_free(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """Of many workers at a burst each has its own share of it."""
+    keys = put(store, *([f"u{number}"] for number in range(MOST + 20)))
+    for key in keys[:15]:
+        claims.take(store, ChunkName.of(key).stem, Owner.anonymous(), clock)
+    found = gather(store, keys, account, clock)
+    assert statuses(found) == ["held"] * 15 + ["settled"] * MOST + ["held"] * 5
+
+
 def test_two_events_of_one_person_go_together(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
     """What happened twice happened twice: no order to keep."""
     outbox = Outbox(store)
@@ -266,10 +313,3 @@ def test_killed_at_any_step(tmp_path: Path, twin: BrazeTwin, clock: ManualClock,
         assert [key for key in left_behind(store) if "journal" in key] == []
         account.client.close()
     assert at > 20
-
-
-def test_the_others_are_those_behind(store: FolderStore) -> None:
-    """A worker whose event tells of one chunk takes those after it: of many workers at a burst, each begins elsewhere."""
-    keys = put(store, ["a"], ["b"], ["c"], ["d"])
-    assert with_others(store, keys[1], 2) == keys[1:3]
-    assert with_others(store, keys[3], 300) == keys[3:]

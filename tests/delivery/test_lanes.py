@@ -200,6 +200,18 @@ def test_the_events_of_a_burst_find_it_gathered(app: App, twin: BrazeTwin, clock
     assert twin.requests == 1
 
 
+def test_the_event_of_a_later_word_takes_the_earlier_one_along(app: App, twin: BrazeTwin, clock: ManualClock) -> None:
+    """Events come in any order, and a sender's ids say nothing of time: what came first is said first."""
+    for name, tier in (("z-was-first", "gold"), ("a-was-second", "silver")):
+        rows = [{"external_id": "hook", "tier": tier}]
+        app.outbox.relay(id=name, source="webhook.shop", destination="braze", action="profile", rows=rows)
+        clock.sleep(1)
+    later, earlier = (found.key for found in app.state.list("outbox/braze/1/"))
+    assert [app.deliver_announced(key).status for key in (later, earlier, later)] == ["held", "settled", "settled"]
+    assert twin.profiles["hook"]["tier"] == "silver"
+    assert len(receipts(app)) == 2
+
+
 def test_two_words_on_one_person_pass_one_after_the_other(app: App, twin: BrazeTwin, clock: ManualClock) -> None:
     """What waits for an earlier word is handed out again: both pass, in two requests, the older one first."""
     key = chunk(app, "backfill", 20)

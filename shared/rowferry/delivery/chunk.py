@@ -2,7 +2,8 @@
 
     outbox/<destination>/<lane>/<sync>/<run>/00042.jsonl.gz
 
-Its first line is the run's plan, every other line a row: `[id, key, op, mask, value, value, …]`.
+Its first line is the run's plan, every other line a row: `[id, key, op, mask, value, value, …]`. A relayed one's
+first line also says when it came in, for its object is written anew when it is announced again.
 `id` names the row within its run, `key` is the sync's key for people, `op` is `upsert` or `remove`,
 `mask` has a `1` for each of the plan's fields that is to be sent (null: all of them).
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal, NamedTuple, Self, cast
 
@@ -117,6 +119,16 @@ def packed_head(plan: Plan) -> bytes:
     return packed([orjson.dumps({"plan": plan})])
 
 
+def packed_head_of(plan: Plan) -> bytes:
+    """The same up to when the chunk came in: the `packed` lines behind it begin with what `arrived` makes of that."""
+    return igzip.compress(orjson.dumps({"plan": plan})[:-1] + b',"arrived_at":', compresslevel=0, mtime=0)
+
+
+def arrived(at: datetime) -> bytes:
+    """The end of a first line that `packed_head_of` began. Written so that earlier moments sort before later ones."""
+    return f'"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"}}'.encode()
+
+
 def packed(lines: Iterable[bytes]) -> bytes:
     """A few lines as they stand in a chunk; in one go, where `write_chunk` bounds its memory, and with the least work."""
     return igzip.compress(b"".join([line + b"\n" for line in lines]), compresslevel=0, mtime=0)
@@ -142,6 +154,7 @@ class Chunk:
             head = orjson.loads(self._lines.readline())
             head = head.get("exported", head)
             self.plan = Plan.from_dict(head["plan"])
+            self.arrived_at = str(head.get("arrived_at", ""))  # of a relayed one, as text that sorts; an earlier version wrote none
         except _UNREADABLE:
             raise DamagedState(key) from None
         self._exported: int | None = head.get("rows")  # how many of them; None where the rows are ours

@@ -1,6 +1,6 @@
 """Dispatch: what one event of a destination's queue leads to, where all lanes share a worker.
 
-event of a chunk ─► what waits in better lanes passes ─► the chunk, a webhook's with those behind it
+event of a chunk ─► what waits in better lanes passes ─► the chunk, a webhook's with all that wait
                       ▲                                     │ better ones come into sight: it makes way
                       └─────────────────────────────────────┘
 """
@@ -17,9 +17,8 @@ from rowferry.delivery import claim as claims
 from rowferry.delivery import rest
 from rowferry.delivery.chunk import ChunkName
 from rowferry.delivery.deliver import Delivery
-from rowferry.delivery.gather import MOST
 from rowferry.delivery.lanes import Lookout
-from rowferry.delivery.outbox import URGENT, with_others
+from rowferry.delivery.outbox import URGENT, is_alone, urgent
 from rowferry.delivery.receipts import is_settled
 from rowferry.errors import RowferryError
 from rowferry.owner import Owner
@@ -64,12 +63,14 @@ class Dispatch:
             return found
 
     def _deliver(self, name: ChunkName, left_seconds: Left, makes_way: Callable[[], bool]) -> Delivery:
-        """A webhook's chunk leaves with those behind it. One that has been gathered, or is just now, is no reason to
-        try all of them: a burst has as many events as chunks."""
-        together = with_others(self.store, name.key, MOST) if name.lane == URGENT else []
-        if len(together) < 2 or is_settled(self.store, name) or claims.is_held(self.store, name.stem, self.owner, self.clock):
-            return self.deliver(name.key, left_seconds, makes_way=makes_way)
-        return self.gather(together, left_seconds)[name.key]
+        """A webhook's chunk leaves with those that wait, which may have come before it. One that has been gathered, or is
+        just now, is no reason to try all of them: a burst has as many events as chunks."""
+        is_one_of_many = name.lane == URGENT and not is_alone(self.store, name.destination)
+        if is_one_of_many and not (is_settled(self.store, name) or claims.is_held(self.store, name.stem, self.owner, self.clock)):
+            together = urgent(self.store, name.destination)
+            if name.key in together:
+                return self.gather(together, left_seconds)[name.key]
+        return self.deliver(name.key, left_seconds, makes_way=makes_way)
 
     def _let_pass(self, keys: Sequence[str], left_seconds: Left) -> list[str]:
         """Deliver chunks that another one makes way for; those that still wait for others. Their own events take up

@@ -2,7 +2,7 @@
 
 A burst of webhooks is a chunk for each, and a vendor takes 75 rows in a request, or one message a second:
 
-    claim each ─► their rows, as they came ─► batches over all of them ─► requests in flight
+    claim each ─► their rows, the oldest first ─► batches over all of them ─► requests in flight
       each finished request ─► receipts of the chunks it completed, a journal entry for each other
     no more rows, or we are to stop ─► claims given back
 
@@ -51,15 +51,17 @@ def deliver_gathered(
 ) -> dict[str, Delivery]:
     """Bring these chunks of one destination to their receipts together, as far as vendor and time allow; how far each got.
 
-    At most the first `MOST` are taken, fewer when they have many rows, and of those that set one person's state
-    only the first: the others are `held` for another time. Raises `ValueError` when a key names no chunk, `TryLater` when the store is out
-    of reach.
+    At most the first `MOST` that are free are taken, fewer when they have many rows, and they leave in the order in which
+    they came in. Of those that set one person's state only the first leaves, and none while an earlier one is somebody
+    else's: the others are `held` for another time.
+    Raises `ValueError` when a key names no chunk, `TryLater` when the store is out of reach.
     """
     if (quiet := in_quiet_hours(account, clock)) is not None:
         return dict.fromkeys(keys, quiet)
     with ThreadPoolExecutor(_HANDS, thread_name_prefix="gather") as hands:
-        taken = _take_many(keys[:MOST], lambda key: _take(key, store, owner, clock), hands)
-        shares = [share for share in taken.values() if isinstance(share, _Share)]
+        taken = _take_many(keys, lambda key: _take(key, store, owner, clock), hands)
+        shares = sorted((share for share in taken.values() if isinstance(share, _Share)), key=_arrived_at)
+        elsewhere = [other for other in taken.values() if isinstance(other, _Elsewhere)]
         found = dict.fromkeys(keys, _HELD) | {key: got for key, got in taken.items() if isinstance(got, Delivery)}
         with claims.renewing_all([share.claim for share in shares], hands):
             for action in dict.fromkeys(share.plan.action for share in shares):
@@ -68,7 +70,7 @@ def deliver_gathered(
                     found |= dict.fromkeys([share.name.key for share in alike], other)
                     continue
                 try:
-                    found |= _Gathering(alike, action, account, clock, left_seconds, hands).run()
+                    found |= _Gathering(alike, elsewhere, action, account, clock, left_seconds, hands).run()
                 except RowferryError:
                     for share in alike:  # what was in flight may have arrived without a trace
                         share.claim.is_in_doubt = not share.is_settled
@@ -76,24 +78,25 @@ def deliver_gathered(
     return found
 
 
-def _take_many(keys: Sequence[str], take: Callable[[str], _Share | Delivery], hands: ThreadPoolExecutor) -> dict[str, _Share | Delivery]:
-    """Take chunks, some at a time, until their rows are as many as are held in memory."""
-    taken: dict[str, _Share | Delivery] = {}
-    for start in range(0, len(keys), _HANDS):
-        some = keys[start : start + _HANDS]
-        taken.update(zip(some, hands.map(take, some), strict=True))
-        if sum(len(share.rows) for share in taken.values() if isinstance(share, _Share)) >= _MOST_ROWS:
-            break
+def _take_many(keys: Sequence[str], take: Callable[[str], _Taken], hands: ThreadPoolExecutor) -> dict[str, _Taken]:
+    """Take chunks, some at a time, until we have enough of them, or as many rows as are held in memory."""
+    taken: dict[str, _Taken] = {}
+    chunks = rows = 0
+    while chunks < MOST and rows < _MOST_ROWS and (some := keys[len(taken) : len(taken) + min(_HANDS, MOST - chunks)]):
+        for key, found in zip(some, hands.map(take, some), strict=True):
+            taken[key] = found
+            if not isinstance(found, Delivery):
+                chunks, rows = chunks + isinstance(found, _Share), rows + len(found.rows)
     return taken
 
 
-def _take(key: str, store: Store, owner: Owner, clock: Clock) -> _Share | Delivery:
+def _take(key: str, store: Store, owner: Owner, clock: Clock) -> _Taken:
     """Claim and read a chunk; or why it is not to be sent now. One in trouble must not hold up the others."""
     name = ChunkName.of(key)
     try:
         claim = claims.take(store, name.stem, owner, clock)
-    except claims.Held as error:
-        return Delivery("held", str(error))
+    except claims.Held:
+        return _look(name, store)
     except RowferryError as error:
         return Delivery("open", str(error))
     try:
@@ -107,12 +110,30 @@ def _take(key: str, store: Store, owner: Owner, clock: Clock) -> _Share | Delive
     return found
 
 
+def _look(name: ChunkName, store: Store) -> _Elsewhere | Delivery:
+    """A chunk that somebody else is at, for whom it is about."""
+    try:
+        with Chunk(store, name.key) as chunk:
+            return _Elsewhere(chunk.plan, list(chunk.rows()), chunk.arrived_at)
+    except RowferryError:
+        return _HELD
+
+
 def _read(name: ChunkName, claim: claims.Claim, store: Store) -> _Share | Delivery:
     if is_settled(store, name):
         clear_away(store, name.stem)
         return Delivery("settled")
     with Chunk(store, name.key) as chunk:
-        return _Share(name, claim, chunk.plan, list(chunk.rows()), store, Journal(store, name.stem))
+        return _Share(name, claim, chunk.plan, list(chunk.rows()), store, Journal(store, name.stem), chunk.arrived_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Elsewhere:
+    """A chunk that another worker is at, or was when it was killed: what is about the same persons waits for it."""
+
+    plan: Plan
+    rows: Sequence[Row]
+    arrived_at: str
 
 
 @dataclass(slots=True)
@@ -125,6 +146,7 @@ class _Share:
     rows: Sequence[Row]
     store: Store
     journal: Journal
+    arrived_at: str
     is_settled: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -160,6 +182,7 @@ class _Gathering:
     def __init__(
         self,
         shares: Sequence[_Share],
+        elsewhere: Sequence[_Elsewhere],
         action: str,
         account: Account,
         clock: Clock,
@@ -167,6 +190,8 @@ class _Gathering:
         hands: ThreadPoolExecutor,
     ) -> None:
         self._shares, self._account, self._clock, self._hands = shares, account, clock, hands
+        alike: list[_Share | _Elsewhere] = [*shares, *(other for other in elsewhere if other.plan.action == action)]
+        self._in_turn = sorted(alike, key=_arrived_at)
         self._action: Action[Any] = account.destination.actions[action]
         self._halt = Halt()
         self._sender = Sender(account, self._action, clock, self._halt, left_seconds)
@@ -197,9 +222,10 @@ class _Gathering:
 
     def _payloads(self) -> Iterator[tuple[int, bytes]]:
         """What is still to be sent, by its place among the rows of all. What can't be is recorded on the way."""
-        for share in self._shares:
-            fields, rejected = self._fields_of(share)
-            if self._is_second_word(fields.values()):
+        for share in self._in_turn:
+            done = share.journal.tally.settled() if isinstance(share, _Share) else set()
+            fields, rejected = self._fields_of(share.plan, share.rows, done)
+            if self._is_second_word(fields.values()) or isinstance(share, _Elsewhere):
                 continue
             payloads: dict[int, bytes] = {}
             for place, found in fields.items():
@@ -218,12 +244,12 @@ class _Gathering:
         self._resend_limit -= found
         return found
 
-    def _fields_of(self, share: _Share) -> tuple[dict[int, Fields], dict[int, Rejected]]:
+    def _fields_of(self, plan: Plan, rows: Sequence[Row], done: set[int]) -> tuple[dict[int, Fields], dict[int, Rejected]]:
         """The fields of the chunk's rows without an outcome; those that have none are rejected."""
-        fields_of, done = FieldsOf(share.plan, self._action, self._account.settings), share.journal.tally.settled()
+        fields_of = FieldsOf(plan, self._action, self._account.settings)
         fields: dict[int, Fields] = {}
         rejected: dict[int, Rejected] = {}
-        for place, row in enumerate(share.rows):
+        for place, row in enumerate(rows):
             if place not in done:
                 try:
                     fields[place] = fields_of.fields(row)
@@ -267,3 +293,10 @@ class _Gathering:
         if self._halt.reason is None:
             return Delivery("held", "it waits for an earlier word on the same person")
         return Delivery("refused" if self._halt.is_refusal else "open", self._halt.reason, self._halt.wait_seconds)
+
+
+_Taken = _Share | _Elsewhere | Delivery
+
+
+def _arrived_at(chunk: _Share | _Elsewhere) -> str:
+    return chunk.arrived_at

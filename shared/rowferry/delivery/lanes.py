@@ -19,8 +19,8 @@ from itertools import islice
 
 from rowferry.clock import Clock
 from rowferry.delivery import claim as claims
-from rowferry.delivery.chunk import OUTBOX, ChunkName
-from rowferry.delivery.outbox import URGENT, waiting
+from rowferry.delivery.chunk import ChunkName
+from rowferry.delivery.outbox import URGENT, urgent, waiting
 from rowferry.errors import TryLater
 from rowferry.owner import Owner
 from rowferry.stores.port import Store
@@ -28,7 +28,6 @@ from rowferry.stores.port import Store
 LOOK_SECONDS = 5.0  # between two looks: one listing for each better lane
 PASS_SECONDS = 30.0  # others may pass for so long; then our own is sent for `LOOK_SECONDS` again, whatever waits
 _LOOKED_AT = 300  # chunks of a lane at most in one look: those that can't be delivered must not make it a long one
-_LISTED = 1000  # what one call of a listing gives (S3, Cloud Storage)
 log = logging.getLogger("rowferry")
 
 
@@ -89,9 +88,8 @@ class Lookout:
         """Who gathers them sees by itself what is settled, or somebody else's."""
         if self._name.lane == URGENT:
             return []
-        listed = islice(self._store.list(f"{OUTBOX}{self._name.destination}/{URGENT}/"), _LISTED)
-        found = [one for one in listed if one.key not in self._handed_out]
-        return [one.key for one in sorted(found, key=lambda one: one.updated_at)[:_LOOKED_AT]]
+        found = (key for key in urgent(self._store, self._name.destination) if key not in self._handed_out)
+        return list(islice(found, _LOOKED_AT))
 
     def _free(self, lane: int) -> Iterator[str]:
         for key in islice(waiting(self._store, self._name.destination, lane), _LOOKED_AT):

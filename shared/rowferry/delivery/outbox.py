@@ -9,21 +9,23 @@ from functools import lru_cache
 from itertools import groupby, islice
 from typing import Any
 
-from rowferry.delivery.chunk import OUTBOX, ChunkName, Row, encode_row, packed, packed_head
+from rowferry.clock import Clock, SystemClock
+from rowferry.delivery.chunk import OUTBOX, ChunkName, Row, arrived, encode_row, packed, packed_head_of
 from rowferry.delivery.plan import Plan
 from rowferry.mapping.mapping import Field, Part
 from rowferry.stores.port import Exists, Store
 
 RELAYED = "relayed"  # stands where a chunk of a sync has its run
 URGENT = 1  # the lane of webhooks and notices: ahead of every sync
+_LISTED = 10_000  # ten calls of a listing (S3, Cloud Storage), a second or so before requests that take longer
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 class Outbox:
     """The outbox of a state store, for rows that come one by one."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+        self._store, self._clock = store, clock or SystemClock()
 
     def relay(
         self, *, id: str, source: str, destination: str, action: str, rows: Sequence[Mapping[str, Any]], idempotency: str | None = None
@@ -41,7 +43,7 @@ class Outbox:
             encode_row(Row(f"{name}-{index}", f"{id}#{index}", "upsert", _mask(row, names), [row.get(name) for name in names]))
             for index, row in enumerate(rows)
         ]
-        body = _head(source, destination, action, names, idempotency) + packed(lines)
+        body = _head(source, destination, action, names, idempotency) + packed([arrived(self._clock.now()), *lines])
         try:
             self._store.create(ChunkName(destination, URGENT, source, RELAYED, name).key, body)
         except Exists:
@@ -67,7 +69,7 @@ def _head(source: str, destination: str, action: str, names: Sequence[str], idem
         lane=URGENT,
         idempotency=idempotency,
     )
-    return packed_head(plan)
+    return packed_head_of(plan)
 
 
 def waiting(store: Store, destination: str, lane: int) -> Iterator[str]:
@@ -88,12 +90,16 @@ def waiting(store: Store, destination: str, lane: int) -> Iterator[str]:
                 yield name.key
 
 
-def with_others(store: Store, key: str, most: int) -> list[str]:
-    """A chunk and those behind it in its lane, `most` in all: what may be delivered together with it. Of the
-    others some may be settled by now."""
-    name = ChunkName.of(key)
-    behind = store.list(f"{OUTBOX}{name.destination}/{name.lane}/", after=key)
-    return [key, *(found.key for found in islice(behind, most - 1))]
+def is_alone(store: Store, destination: str) -> bool:
+    """Whether at most one chunk of a webhook or notice waits for this destination."""
+    return sum(1 for _ in islice(store.list(f"{OUTBOX}{destination}/{URGENT}/"), 2)) < 2
+
+
+def urgent(store: Store, destination: str) -> list[str]:
+    """Keys of what webhooks and notices have put into the outbox for this destination, the oldest first by when they were
+    written last; of more than `_LISTED` some. A few may be settled by now."""
+    found = islice(store.list(f"{OUTBOX}{destination}/{URGENT}/"), _LISTED)
+    return [one.key for one in sorted(found, key=lambda one: one.updated_at)]
 
 
 def name_of(id: str, destination: str) -> str:
