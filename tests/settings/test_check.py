@@ -148,6 +148,27 @@ def test_removing_needs_a_vendor_that_can() -> None:
     assert ("syncs.more.on_remove", "slack can't delete by this way") in told
 
 
+@pytest.mark.parametrize(
+    ("vendor", "account", "fields", "told"),
+    [
+        ("amplitude", {}, ["user_id", "language", "plan", "$append"], ["language", "$append"]),
+        ("clevertap", {"account_id": "A", "region": "in1", "passcode": "env:KEY"}, ["identity", "Name", "tier"], []),
+        ("clevertap", {"account_id": "A", "region": "in1", "passcode": "env:KEY", "unset": "reject"}, ["identity", "tier"], ["tier"]),
+        ("braze", {"instance": "EU-01"}, ["external_id", "email", "first_name", "dob", "tier"], []),
+        ("klaviyo", {}, ["email", "first_name", "tier"], []),
+    ],
+)
+def test_what_a_removal_can_not_unset(vendor: str, account: dict[str, Any], fields: list[str], told: list[str]) -> None:
+    """`on_remove: unset` of a field that the vendor can't unset is told before a row leaves, and stops no sync."""
+    key = {} if "passcode" in account else {"api_key": "env:KEY"}
+    for on_remove in ("unset", "ignore"):
+        data = _with("syncs", "more", to="there", on_remove=on_remove, key="customer_id", map=dict.fromkeys(fields, "customer_id"))
+        data["destinations"]["there"] = {"vendor": vendor, **key, **account}
+        found = [problem for problem in problems(data) if "can't be unset" in problem.problem]
+        assert [problem.path for problem in found] == [f"syncs.more.map.{name}" for name in told if on_remove == "unset"]
+        assert all(problem.is_advice for problem in found)
+
+
 def test_an_empty_settings_has_nothing_to_choose_from() -> None:
     """A name is told as unknown also where there is no entry at all to name."""
     data = {key: BASE[key] for key in ("rowferry", "warehouse", "state", "syncs")}

@@ -61,6 +61,7 @@ def append_again(folder: Path) -> None:
     assert found.load("crm/a.csv", FEW.replace("7", "8")).status == "loaded"
     list(found.loader.ledger.files())
     found.loader.ledger.freshness()
+    assert found.loader.ledger.loaded(["crm"], datetime(2020, 1, 1, tzinfo=UTC)) == 2
 
 
 def reject_rows(folder: Path) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rowferry.destinations.port import HAPPENINGS, Action, Destination
-from rowferry.errors import Problem
+from rowferry.destinations.port import HAPPENINGS, Action, Destination, Fields
+from rowferry.errors import Problem, RowRejected
 from rowferry.settings.base import DestinationSettings
 from rowferry.settings.checks.scope import Scope, check_cron
 from rowferry.settings.feed import Feed
@@ -15,6 +15,7 @@ from rowferry.settings.problems import shown, suggest
 from rowferry.settings.sync import ColumnField, MapField, Sync
 
 _NESTING = "___"
+_SOMEBODY = {"email": "somebody@example.com", "phone": "+41791234567", "phone_number": "+41791234567"}
 _TYPE_AFTER = {
     "epoch_seconds": "INT64",
     "epoch_millis": "INT64",
@@ -92,6 +93,28 @@ def _check_map(scope: Scope, sync: Sync, destination: Destination[Any], settings
     # With `rest`, fields may come that nothing here knows of: what is missing is not known then either.
     complete = sync.rest is None or _all_columns(feed) is not None
     yield from map_problems(action, names, settings, f"{path}.map", complete=complete)
+    if sync.on_remove == "unset":
+        yield from _check_unset(action, names, settings, f"{path}.map")
+
+
+def _check_unset(action: Action[Any], names: Iterable[str], settings: DestinationSettings, path: str) -> Iterator[Problem]:
+    """What the vendor's own code says to a removal: each field is tried empty, beside somebody made up."""
+    identifiers = action.identifiers(names, settings)
+    somebody = {name: _SOMEBODY.get(name, "somebody-1") for name in identifiers}
+    if not _takes(action, {**somebody, "any_property": "x"}, settings):
+        return  # it is about who is made up
+    for name in names:
+        if name not in identifiers and not _takes(action, {**somebody, name: None}, settings):
+            told = f"can't be unset at {settings.vendor}, so that whoever leaves the model would be rejected"
+            yield Problem(f"{path}.{name}", told, "on_remove: ignore, or leave it out of the map", is_advice=True)
+
+
+def _takes(action: Action[Any], fields: Fields, settings: DestinationSettings) -> bool:
+    try:
+        action.to_payload(fields, settings)
+    except RowRejected:
+        return False
+    return True
 
 
 def _action(sync: Sync, destination: Destination[Any]) -> Action[Any] | None:
