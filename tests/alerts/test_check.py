@@ -62,6 +62,24 @@ def test_it_recovers_when_recover_when_says_so(shop: Shop) -> None:
     assert len(shop.told) == 2
 
 
+def test_a_value_that_swings_about_its_limit_says_what_helps(shop: Shop) -> None:
+    """Each swing is told; the one that comes soon after the last names the setting that tells fewer."""
+    alert: dict[str, Any] = {"every": "5m", "after": timedelta(minutes=5)}
+    for orders in (50, 120, 90):
+        shop.sells(orders)
+        shop.look(**alert)
+    assert [text.splitlines()[-1] for text in shop.told] == [
+        "It fires when orders &lt; 100",
+        "It fires when orders &lt; 100",
+        "It fires when orders &lt; 100. It was over for 5 minutes only: a recover_when further from the limit tells fewer swings",
+    ]
+    shop.sells(500)
+    shop.look(**alert)
+    shop.sells(50)
+    shop.look(**{**alert, "after": timedelta(hours=2)})
+    assert shop.told[-1].splitlines()[-1] == "It fires when orders &lt; 100"
+
+
 def test_while_it_fires_it_is_not_over(shop: Shop) -> None:
     """Conditions that overlap, as those with two reasons to fire do: no alternation of firing and recovered, look by look."""
     alert: dict[str, Any] = {"fire_when": "orders < 100 or errors > 5", "recover_when": "errors < 3"}

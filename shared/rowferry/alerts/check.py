@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,6 +35,7 @@ FIRING = "firing"
 BLIND = "blind"  # its statement does not work
 _BEFORE, _CHANGE = "_before", "_change_percent"
 _MAX_FACTS = 12
+_SWING, _SWING_LOOKS = timedelta(hours=1), 3  # so soon, or after so few looks, it fires again: its value swings about the limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,14 @@ class Alerts:
             history = History(self._state, name)
             before = history.before(alert.compare, now.astimezone(ZoneInfo(alert.timezone)), alert.every)
             known = {**row, **_compared(row, before)}
-            state = self._state_of(name, alert, known)
+            was, since = self._notices.standing(f"alert/{name}")
+            state = _state_of(was, alert, known)
         except (WarehouseError, SourceError, ValueError) as error:
             return self._blind(name, alert, str(error))
         watched = _watched(alert, row)
         values = [*history.values(watched), _number(row.get(watched))]
-        notice = _notice(name, alert, row, known, draw(values) if alert.trend else "", state)
+        swing = _swing(alert, now - datetime.fromisoformat(since)) if since and state != was else ""
+        notice = _notice(name, alert, row, known, draw(values) if alert.trend else "", state, swing)
         is_news = self._notices.tell(f"alert/{name}", state, notice, alert.notify)
         history.add(now, _numbers(row))  # after it was told: a look that is killed must not compare with itself
         self._sees(name, alert)
@@ -76,13 +80,6 @@ class Alerts:
         if len(rows) != 1:
             raise SourceError(f"the alert's sql gave {'more than one row' if rows else 'no row'}, and should give one; write an aggregate")
         return {name: None if value != value else value for name, value in rows[0].items()}  # noqa: PLR0124 - NaN alone is not itself
-
-    def _state_of(self, name: str, alert: Alert, known: Mapping[str, Any]) -> str:
-        fires = read_condition(alert.fire_when).verdict(known)
-        if self._notices.state(f"alert/{name}") != FIRING:
-            return FIRING if fires else OK
-        is_over = read_condition(alert.recover_when).holds(known) if alert.recover_when else fires is False
-        return OK if is_over and not fires else FIRING
 
     def _blind(self, name: str, alert: Alert, reason: str) -> Look:
         notice = Notice(f"Alert {name} can't see: its statement does not work", {}, reason, "rowferry check --live")
@@ -102,13 +99,29 @@ def try_out(alert: Alert, warehouse: Warehouse) -> None:
             raise ValueError(f"the condition `{condition}` looks at {strange[0]}, and its sql gives {', '.join(columns)}")
 
 
-def _notice(name: str, alert: Alert, row: Mapping[str, Any], known: Mapping[str, Any], trend: str, state: str) -> Notice:
+def _state_of(was: str, alert: Alert, known: Mapping[str, Any]) -> str:
+    fires = read_condition(alert.fire_when).verdict(known)
+    if was != FIRING:
+        return FIRING if fires else OK
+    is_over = read_condition(alert.recover_when).holds(known) if alert.recover_when else fires is False
+    return OK if is_over and not fires else FIRING
+
+
+def _swing(alert: Alert, lasted: timedelta) -> str:
+    """What to say of a value that goes to and fro about its limit: each swing is news, and soon nobody reads it."""
+    if alert.recover_when or lasted > max(_SWING, timedelta(seconds=_SWING_LOOKS * (alert.every or 0))):
+        return ""
+    return f". It was over for {lasted.total_seconds() / 60:.0f} minutes only: a recover_when further from the limit tells fewer swings"
+
+
+def _notice(name: str, alert: Alert, row: Mapping[str, Any], known: Mapping[str, Any], trend: str, state: str, swing: str = "") -> Notice:
     is_good = state == OK
     word = "recovered" if is_good else FIRING
+    fires = f"It fires when {alert.fire_when}{'' if is_good else swing}"
     return Notice(
         title=f"Alert {name}: {word}",
         facts=_facts(row, known) | ({"trend": trend} if trend else {}),
-        reason=f"It is over when {alert.recover_when}" if alert.recover_when and not is_good else f"It fires when {alert.fire_when}",
+        reason=f"It is over when {alert.recover_when}" if alert.recover_when and not is_good else fires,
         markup=_markup(alert, known, word),
         is_good=is_good,
     )

@@ -34,7 +34,9 @@ class Alert(Frozen):
     sql: str = Field(min_length=1, description="A SELECT on the warehouse that gives one row.")
     fire_when: ConditionText = Field(description="Over the row's columns, e.g. orders < 100.")
     recover_when: ConditionText | None = Field(
-        None, description="When it is over, fire_when not holding; as soon as it does not, when left out."
+        None,
+        description="When it is over, fire_when not holding; as soon as it does not, when left out. Some way from fire_when's limit, it "
+        "keeps a value that swings about the limit from being told with each swing.",
     )
     every: Seconds | None = Field(None, description="How often, e.g. 15m; or `cron`.")
     cron: str | None = Field(None, description="Five fields, in `timezone`.")
