@@ -14,6 +14,7 @@ from rowferry.app import App
 from rowferry.delivery.chunk import OUTBOX
 from rowferry.loads.load import Loader
 from rowferry.loads.result import LoadResult
+from rowferry.stores.folder import FolderStore
 from rowferry.twins.braze import BrazeTwin
 from support.runs import machine
 from support.shop import Shop
@@ -65,3 +66,24 @@ def test_a_sweep_begins_no_file_when_its_time_is_nearly_up(app: App, monkeypatch
     assert app.sweep(lambda: left_seconds)["files"] == 1
     assert app.sweep(lambda: left_seconds)["files"] == 0
     assert app.sweep()["files"] == 1
+
+
+def test_no_receipts_are_read_of_a_run_that_goes_on(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by the sweep nor by the timer that rings again: a run may have a hundred thousand, and each look would read them all."""
+    (receipts,) = app.state.list("receipts/")
+    body, _ = app.state.read(receipts.key)
+    manifest = app.state.read(key := next(found.key for found in app.state.list("runs/") if found.key.endswith("manifest.json")))
+    app.state.write(key, manifest[0].replace(b'"chunks":1', b'"chunks":2'))
+    read = FolderStore.read
+
+    def reads_no_receipts(store: FolderStore, key: str) -> tuple[bytes, str]:
+        assert not key.startswith("receipts/")
+        return read(store, key)
+
+    with monkeypatch.context() as looking:
+        looking.setattr(FolderStore, "read", reads_no_receipts)
+        assert app.sweep()["runs"] == 1
+        assert app.start_sync("customers").status == "open"
+    app.state.write(receipts.key.replace("00000", "00001"), body)
+    with pytest.raises(AssertionError, match="6 delivered"):  # both are read once it is due; these two are too many
+        app.sweep()

@@ -44,11 +44,12 @@ class App(Parts):
     """
 
     def start_sync(self, name: str, left_seconds: Callable[[], float] = forever) -> RunResult:
-        """Start a run of the sync, or go on planning an open one, and return how it stands.
+        """Start a run of the sync, or go on planning an open one, and return how it stands; of one that is open that alone.
 
         A run that has nothing to send is closed here. Raises `claim.Held` when another function is
         starting it. When its model can't be read, the run is `failed`.
         """
+        from rowferry.delivery.runs import RunResult
         from rowferry.errors import SourceError
 
         resolver = self.resolver(name)
@@ -61,7 +62,9 @@ class App(Parts):
             if reason := self.stranded(run):
                 return self.after_run(self.fail_latest(name, reason))
             manifest = run.manifest()
-            return self.after_run(self.finisher.finish(run) if manifest is not None and manifest.chunks == 0 else run.result())
+            if manifest is None:
+                return self.after_run(run.result())
+            return self.after_run(self.finisher.finish(run)) if manifest.chunks == 0 else RunResult(run.run, name, "open")
 
     def drop_run(self, name: str, run: str) -> RunResult:
         """Close a sync's open run and send nothing more of it; see `drop.Dropper.drop`. Raises `UsageError` also when the
@@ -351,9 +354,11 @@ class App(Parts):
                 log.warning("%s can't be finished now: %s", receipts, error)
 
     def _finish_again(self, run: Run) -> None:
-        """Close a run if it can be closed. One whose database is out of reach holds up no other: the next sweep looks again."""
+        """Close a run if it can be closed, and tell of one that failed. Of one that goes on no receipts are read: they may be
+        a hundred thousand. One whose database is out of reach holds up no other: the next sweep looks again."""
         try:
-            self.after_run(self.finisher.finish(run))
+            if self.finisher.is_due(run) or run.has("failed"):
+                self.after_run(self.finisher.finish(run))
         except RowferryError as error:
             log.warning("run %s of %s can't be closed now: %s", run.run, run.sync, error)
 

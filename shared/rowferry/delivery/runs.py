@@ -17,9 +17,11 @@ counts, so two functions that do the same step leave one result.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any, Literal
 
 import orjson
@@ -31,6 +33,7 @@ from rowferry.stores.port import Conflict, Exists, NotFound, Store
 
 Status = Literal["closed", "open", "refused", "failed"]
 SHOWN_REJECTIONS = 100
+_AT_ONCE = 16  # receipts that are read at the same moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +153,14 @@ class Run:
         self._store.delete(f"{self._folder}failed.json")
 
     def receipts(self) -> Iterator[Receipts]:
-        """The receipts of its chunks so far, in the chunks' order."""
-        for found in self._store.list(f"{PREFIX}{self.sync}/{self.run}/"):
-            yield Receipts.read(self._store.read(found.key)[0], found.key)
+        """The receipts of its chunks so far, in the chunks' order. Some are read at once: a large run has thousands."""
+        keys = (found.key for found in self._store.list(f"{PREFIX}{self.sync}/{self.run}/"))
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="receipts") as threads:
+            while group := list(islice(keys, _AT_ONCE)):
+                yield from threads.map(self._read_receipts, group)
+
+    def _read_receipts(self, key: str) -> Receipts:
+        return Receipts.read(self._store.read(key)[0], key)
 
     def journals(self) -> Iterator[Tally]:
         """How far the chunks without receipts have got. One that is settled while we look is left to the next look."""
