@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -259,3 +260,40 @@ def test_what_tells_repeats_is_cleared_away(tmp_path: Path, twin: BrazeTwin) -> 
         clock.sleep(3 * repeats.WINDOW.total_seconds())
         Machine(app).sweep()
         assert list(app.state.list("webhooks/")) == []
+
+
+@pytest.mark.parametrize("comes_again", [False, True], ids=["replayed", "sent again"])
+def test_who_finishes_late_touches_nothing_newer(
+    tmp_path: Path, twin: BrazeTwin, monkeypatch: pytest.MonkeyPatch, *, comes_again: bool
+) -> None:
+    """Of two that bury the same rejected row one stands still, until the row was sent again and arrived, or its sender has
+    sent the webhook again: it keeps no row that has arrived, and takes no webhook away."""
+    with app_in(tmp_path, twin, ManualClock()) as app:
+        row = {"external_id": "u1"}
+
+        def relay() -> bool:
+            return app.outbox.relay(id="evt", source="webhook.shop", destination="braze", action="profile", rows=[row])
+
+        def stand_still(*arguments: Any, **more: Any) -> None:
+            apply(*arguments, **more)
+            monkeypatch.undo()
+            twin.faults.clear()
+            app.finish_run(receipts.key)
+            if comes_again:
+                assert relay()
+            else:
+                assert Machine(app).replay("webhook.shop").delivered == 1
+
+        relay()
+        (chunk,) = app.state.list("outbox/")
+        twin.faults.append(Fault(NO))
+        app.deliver_chunk(chunk.key)
+        (receipts,) = app.state.list("receipts/")
+        apply = app.warehouse.apply
+        monkeypatch.setattr(app.warehouse, "apply", stand_still)
+        app.finish_run(receipts.key)
+        if comes_again:
+            assert Machine(app).deliver_relayed() == 1
+        assert twin.profiles.keys() == {"u1"}
+        assert buried(app) == []
+        assert list(app.state.list("webhooks/rejected/")) == []

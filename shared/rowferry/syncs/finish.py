@@ -10,17 +10,19 @@ of a vendor's answer: rows without receipts keep the run open.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from rowferry.clock import Clock
 from rowferry.delivery import kept
-from rowferry.delivery.chunk import OUTBOX, Chunk, ChunkName
+from rowferry.delivery.chunk import OUTBOX, Chunk, ChunkName, Row
 from rowferry.delivery.exported import FOLDER
+from rowferry.delivery.plan import Plan
 from rowferry.delivery.receipts import PREFIX, Receipts, RejectedRow
 from rowferry.delivery.runs import SHOWN_REJECTIONS, Manifest, Run, RunResult, Totals
-from rowferry.stores.port import Store
+from rowferry.stores.port import Conflict, Object, Store
 from rowferry.syncs import tables
 from rowferry.syncs.counts import REASONS, read_rejections
 from rowferry.syncs.cursor import less_lag, reached
@@ -78,11 +80,10 @@ class Finisher:
         of which nothing was taken may be sent again by its sender, once the mistake is mended."""
         name = ChunkName.of(receipts.chunk)
         was_rejected = kept.is_kept(self.store, name)
-        if (receipts.rejected or was_rejected) and self.store.head(receipts.chunk) is not None:  # without a chunk, it is done
+        if receipts.rejected or was_rejected:
             self._bury(name, receipts, was_rejected)
-        self.store.delete(receipts.chunk)
-        if receipts.delivered == 0:
-            self.store.delete(f"{PREFIX}{name.stem}.json")
+        else:
+            self.store.delete(receipts.chunk)
         return RunResult(
             name.part,
             name.sync,
@@ -96,7 +97,27 @@ class Finisher:
         )
 
     def _bury(self, name: ChunkName, receipts: Receipts, was_rejected: bool) -> None:
-        """Dead letters for what was rejected, none any more for what was rejected before; its rows are kept to be sent again."""
+        """Dead letters for what was rejected, none any more for what was rejected before; its rows are kept to be sent again.
+
+        Another may have done all of it while we stood still, and the webhook may have come or been sent again since:
+        nothing that is newer than what we began with is touched."""
+        settled, standing = self.store.head(f"{PREFIX}{name.stem}.json"), self.store.head(receipts.chunk)
+        if standing is not None:  # without a chunk, it is done
+            rows = self._commit_relayed(name, receipts, was_rejected, settled)
+            if self.store.head(receipts.chunk) == standing:
+                kept.keep(self.store, name, *rows)
+            self._delete(standing)
+        if receipts.delivered == 0 and settled is not None:
+            self._delete(settled)
+
+    def _delete(self, found: Object) -> None:
+        with suppress(Conflict):
+            self.store.delete(found.key, found.version)
+
+    def _commit_relayed(
+        self, name: ChunkName, receipts: Receipts, was_rejected: bool, settled: Object | None
+    ) -> tuple[Plan, Sequence[Row]]:
+        """The dead letters; what was rejected, as it is to be kept."""
         tables.make_common(self.warehouse)
         with Chunk(self.store, receipts.chunk) as chunk:
             plan, sent = chunk.plan, list(chunk.rows())
@@ -104,7 +125,6 @@ class Finisher:
         outcomes = f"rowferry.{table_part('rejected', name.sync, name.part)}"
         columns = {"row_id": "STRING", "row_key": "STRING", "code": "STRING", "reason": "STRING"}
         rows = ({"row_id": row.id, "row_key": row.key, **_reason(why.get(row.id))} for row in sent)
-        settled = self.store.head(f"{PREFIX}{name.stem}.json")
         once = f"{name.stem}/{settled.version}/{settled.updated_at.isoformat()}" if settled else name.stem  # it may be sent again
         self.warehouse.load_rows(outcomes, columns, rows, job=f"rejected/{once}")
         texts = {"sync": name.sync, "run": name.part, "destination": name.destination, "action": plan.action}
@@ -115,7 +135,7 @@ class Finisher:
         )  # fmt: skip
         self.warehouse.apply(split(statements), params, once=f"finish/{once}")
         self.warehouse.drop(outcomes)
-        kept.keep(self.store, name, plan, [row for row in sent if row.id in why])
+        return plan, [row for row in sent if row.id in why]
 
     def _commit(self, run: Run, manifest: Manifest, outline: Outline, totals: Totals) -> None:
         rejected = f"rowferry.rejected_{manifest.run_table.partition('.')[2]}"
