@@ -19,7 +19,7 @@ def _call(body: bytes, kind: str = "application/json", **headers: str) -> Call:
         b'{"a":1,"a":2}', b'{"b":{"a":1,"a":1}}', b'[{"a":1,"a":2}]', b'{"a":1,"\\u0061":2}',
         b'{"a":NaN}', b'{"a":Infinity}', b'{"a":-Infinity}', b'{"a":1e999}', b'{"a":01}', b'[1' + b"0" * 5000 + b"]",
         b"[" * 300 + b"]" * 300, b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 5000 + b"1" + b"}" * 5000,
-        '{"a":"grüße"}'.encode("latin-1"), '{"a":1}'.encode("utf-16"), b'\xef\xbb\xbf{"a":1}', b'{"a":"\xed\xa0\x80"}', b'{"a":"\\ud800"}',
+        '{"a":"grüße"}'.encode("latin-1"), '{"a":1}'.encode("utf-16"), b'\xef\xbb\xbf{"a":1}', b'{"a":"\xed\xa0\x80"}', b'{"\\ud800":1,"\\udbff":2}',
         b'{"a":"\x00"}', b"\x1f\x8b\x08",
     ],
 )  # fmt: skip
@@ -37,6 +37,18 @@ def test_what_is_sane_is_read_exactly() -> None:
         "c": "😀",
     }
     assert payload.read(_call(b"[" * 60 + b"]" * 60))
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (rb"cut \ud83d", "cut \ufffd"), (rb"\uDE00\ud83d\ude00", "\ufffd😀"), (rb"\ud83d\ud83d\ude00\n", "\ufffd😀\n"),
+        (rb"\\ud83d", "\\ud83d"), (rb"\ud83d\\ude00", "\ufffd\\ude00"),
+    ],
+)  # fmt: skip
+def test_half_an_emoji_is_no_reason_to_lose_an_event(text: bytes, read: str) -> None:
+    """Where a sender cut a text there is a mark; what only looks like half a character stays as it is."""
+    assert payload.read(_call(b'{"a":"%b"}' % text)) == {"a": read}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """A webhook's body as values, read strictly: what two parsers would read differently is refused.
 
-A signature proves who wrote the bytes, not that they are sane. A name given twice, NaN, half a
-character or a thousand brackets would mean one thing here and another at the next reader.
+A signature proves who wrote the bytes, not that they are sane. A name given twice, NaN or a thousand
+brackets would mean one thing here and another at the next reader. Half an emoji, which is what is left
+where a sender cut a text (JavaScript writes it `\\ud83d`), is the character U+FFFD: refused, it would
+come again until its sender gives the event up.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from rowferry.webhooks.port import Call
 _MAX_FIELDS = 1000
 _LEVELS_LEFT = 24
 _FORM = "application/x-www-form-urlencoded"
+# What a backslash begins: two halves that make a character, one half alone, anything else.
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
 
 
 class Malformed(RowferryError):
@@ -49,6 +53,15 @@ def read(call: Call) -> Any:
 
 def read_json(body: bytes) -> Any:
     """An object or array from JSON. Raises `Malformed` for anything else, and for what parsers read in different ways."""
+    try:
+        return _read_strictly(body)
+    except Malformed:
+        if (whole := _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)) == body:
+            raise
+        return _read_strictly(whole)
+
+
+def _read_strictly(body: bytes) -> Any:
     try:
         # orjson refuses what is not JSON (NaN, infinity, bad UTF-8, halves of surrogate pairs), and to
         # write more than 254 levels, some of which are for what routes wrap it in, and rows on their way out.
