@@ -122,6 +122,41 @@ def test_a_state_of_an_earlier_version_holds(shop: Shop, twin: BrazeTwin) -> Non
     sync(shop)
     (table,) = [str(name) for (name,) in shop.execute("SELECT table_name FROM duckdb_tables()") if str(name).startswith("delivered_")]
     shop.execute(f'ALTER TABLE rowferry."{table}" DROP COLUMN vendor')
+    shop.execute(f'ALTER TABLE rowferry."{table}" DROP COLUMN account')
     shop.execute("UPDATE crm.customers SET tier = 'silver' WHERE id = 'u1'")
     assert counts(sync(shop)) == (3, 2, 1, 0)
     assert sync(shop).requests == 0
+
+
+def creates(shop: Shop, **destination: str) -> int:
+    """How many rows would be new to Braze by these settings; nothing is sent."""
+    shop.settings["destinations"]["braze"] = {"vendor": "braze", "api_key": "env:BRAZE_KEY", **destination}
+    shop.save()
+    return int(shop.rowferry("plan", "customers")["creates"])
+
+
+def test_another_account_of_the_vendor_knows_nothing_of_the_first(shop: Shop, twin: BrazeTwin) -> None:
+    """What one instance of Braze has is not at another; nobody is removed there who never was."""
+    shop.settings["syncs"]["customers"]["on_remove"] = "unset"
+    shop.save()
+    sync(shop)
+    (table,) = [str(name) for (name,) in shop.execute("SELECT table_name FROM duckdb_tables()") if str(name).startswith("delivered_")]
+    shop.execute(f"UPDATE rowferry.\"{table}\" SET account = 'braze EU-01'")
+    assert creates(shop, instance="EU-01") == 0
+    assert creates(shop, instance="EU-01", base_url=twin.url) == 0  # a rehearsal goes by what the vendor has
+    assert creates(shop, base_url="https://proxy.example.com") == 0
+    shop.execute("DELETE FROM crm.customers WHERE id = 'u2'")
+    assert creates(shop, instance="US-03") == 2
+    assert shop.rowferry("plan", "customers")["removes"] == 0
+    shop.execute(f'UPDATE rowferry."{table}" SET account = NULL')  # of an earlier version
+    assert creates(shop, instance="US-03") == 0
+
+
+def test_what_a_stand_in_was_sent_is_not_at_the_vendor(shop: Shop, twin: BrazeTwin) -> None:
+    """A stand-in at any port is the same one; the account that follows it has nothing yet."""
+    sync(shop)
+    with BrazeTwin() as other:
+        shop.settings["destinations"]["braze"]["base_url"] = other.url
+        shop.save()
+        assert counts(sync(shop)) == (3, 3, 0, 0)
+    assert creates(shop, instance="EU-01") == 3

@@ -136,6 +136,7 @@ DESTINATION = Destination(
         "group": _action("group", _group_limits, rows.group_identifiers, rows.check_group, rows.group, _build_groups),
         "audience": cohorts.ACTION,
     },
+    account=lambda settings: settings.region,
     pace=_pace,
     probe=_probe,
     read_probe=_read_probe,

@@ -272,6 +272,7 @@ DESTINATION = Destination(
         ),
         "delete": _whole_action("delete", payloads.delete, _build_delete, _DELETIONS_PER_SECOND),
     },
+    account=lambda settings: settings.instance,
     pace=_pace,
     probe=_probe,
     read_probe=_read_probe,

@@ -217,6 +217,7 @@ DESTINATION = Destination(
             "delete", _delete_limits, _identifiers, records.check_deletion, records.to_deletion, _delete, _read, pace=_delete_pace
         ),
     },
+    account=lambda settings: settings.account_id,
     pace=_pace,
     probe=_probe,
     read_probe=_read_probe,

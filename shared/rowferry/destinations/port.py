@@ -18,9 +18,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from rowferry.errors import Problem
 from rowferry.settings.base import DestinationSettings
+from rowferry.settings.url import is_loopback
 from rowferry.wire import Request, Response
 
 # A value as it comes out of the mapping, by BigQuery type: STRING str, INT64 int, FLOAT64 float,
@@ -32,6 +34,7 @@ S = TypeVar("S", bound=DestinationSettings)
 
 # Actions that tell of what happened: two of one person are two. All others set a state, but for a notice.
 HAPPENINGS = frozenset({"event", "purchase"})
+STAND_IN = "a stand-in"  # the account of all that listens on this machine
 
 
 # ── What happened to one row ────────────────────────────────────────────────────────────────
@@ -200,6 +203,7 @@ class Destination(Generic[S]):
     have the identifiers, `audience` = its name and `member` = whether the person is in it).
     `probe(settings)` is a request that changes nothing and shows whether the key works, with
     `read_probe(response)` giving None when it does and a sentence when it does not.
+    `account(settings)`: what tells the account from others at the vendor and is no key, for those are replaced.
     """
 
     vendor: str
@@ -212,6 +216,14 @@ class Destination(Generic[S]):
     audience: str | None = None
     remove_action: str | None = None  # the action that `on_remove: delete` uses, where there is one
     notes: Mapping[str, str] = field(default_factory=dict)
+    account: Callable[[S], str | None] = lambda _settings: None
+
+    def account_of(self, settings: S) -> str | None:
+        """Who has what is delivered by these settings: the vendor's account, as far as they tell it, or a stand-in on this
+        machine. None where they name another host, for whoever is behind that."""
+        if settings.base_url is None:
+            return f"{self.vendor} {self.account(settings) or ''}".strip()
+        return STAND_IN if is_loopback(urlsplit(settings.base_url).hostname or "") else None
 
     def pace_of(self, action: Action[S], settings: S) -> Pace:
         """How fast the action may be called: by its own limit where it has one, else by the account's. Never

@@ -189,7 +189,7 @@ class Finisher:
         started = datetime.fromisoformat((run.read("started") or {})["started_at"])
         texts = {
             "run": run.run, "sync": run.sync, "destination": manifest.destination, "action": outline.plan.action, "mode": manifest.mode,
-            "vendor": outline.vendor, **REASONS,
+            "vendor": outline.vendor, "account": outline.account or "", **REASONS,
         }  # fmt: skip
         numbers = {
             "read_rows": manifest.read, "unchanged": manifest.unchanged, "delivered": totals.delivered,

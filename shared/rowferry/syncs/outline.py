@@ -46,6 +46,7 @@ class Outline:
     large_statement: str | None = None
     queue: tuple[str, str, str] | None = None
     vendor: str = ""
+    account: str | None = None
     member_column: str | None = None
     seen: Seen | None = None
 

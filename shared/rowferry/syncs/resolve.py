@@ -127,6 +127,7 @@ class Resolver:
             state_table=shape.state_table,
             state_columns=shape.state_columns,
             vendor=self.destination.vendor,
+            account=shape.account,
             member_column=shape.member_column,
             is_identifier=shape.is_identifier,
             chunk_rows=self.chunk_rows(shape),

@@ -56,6 +56,17 @@ class Shape:
         )
 
     @property
+    def account(self) -> str | None:
+        """Who has what this sync delivers; see `Destination.account_of`."""
+        return self.destination.account_of(self.settings)
+
+    @property
+    def known_account(self) -> str | None:
+        """The account whose rows alone count as delivered. None where another host is named: a rehearsal or a proxy goes by
+        what the vendor has."""
+        return self.account if self.settings.base_url is None else None
+
+    @property
     def state_table(self) -> str:
         """Where the fingerprints of what the destination has accepted are kept."""
         return f"rowferry.{table_part('delivered', self.name, self.sync.to)}"

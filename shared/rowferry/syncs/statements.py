@@ -41,6 +41,7 @@ def changed_rows(
         state=quote(shape.state_table),
         dead_letters=quote(shape.dead_letters),
         vendor=shape.destination.vendor,
+        account=shape.known_account,
         member=shape.member_column,
         unset_nulls=shape.sync.nulls == "unset",
         on_remove=removes,

@@ -45,7 +45,7 @@ def make_common(warehouse: Warehouse) -> None:
 def make_state(warehouse: Warehouse, table: str, columns: Sequence[str]) -> None:
     """The delivered state of a sync; fields that came to its map since get their column, and so does what an earlier version
     did not keep."""
-    own = {**dict.fromkeys(columns, "INT64"), "vendor": "STRING"}
+    own = {**dict.fromkeys(columns, "INT64"), "vendor": "STRING", "account": "STRING"}
     warehouse.create(table, TableShape({"row_key": "STRING", **own, "run": "STRING"}, cluster_by=("row_key",)))
     warehouse.add_columns(table, own)
 

@@ -4,7 +4,8 @@
 -- the counts of the same snapshot. A field's print is NULL where all of its columns are. With `is_large` positions come
 -- without one sort of all rows, for which BigQuery has one worker: rows are dealt out by the hash of their id, and each
 -- deal is numbered by itself, behind the rows of those before it. It costs one more reading of the model. What another
--- vendor has, whose name the destination had before, is not known to this one.
+-- vendor has, whose name the destination had before, is not known to this one; nor is what another account of it has,
+-- where the settings tell accounts apart and the state is not of an earlier version, which kept none.
 WITH model AS {{ model | query }},
 keyed AS (
   SELECT
@@ -45,7 +46,7 @@ compared AS (
     {% for field in fields %}
     state.{{ field.state | column }} AS s_{{ loop.index0 | number }},
     {% endfor %}
-    state.row_key IS NULL OR COALESCE(state.vendor, {{ vendor | text }}) != {{ vendor | text }}{% for field in fields if field.is_identifier %} OR state.{{ field.state | column }} IS DISTINCT FROM named.p_{{ field.place | number }}{% endfor %} AS is_fresh
+    state.row_key IS NULL OR COALESCE(state.vendor, {{ vendor | text }}) != {{ vendor | text }}{% if account %} OR COALESCE(state.account, {{ account | text }}) != {{ account | text }}{% endif %}{% for field in fields if field.is_identifier %} OR state.{{ field.state | column }} IS DISTINCT FROM named.p_{{ field.place | number }}{% endfor %} AS is_fresh
   FROM named
   LEFT JOIN {{ state | table }} AS state ON state.row_key = named.row_key
   LEFT JOIN {{ dead_letters | table }} AS dead
@@ -101,6 +102,7 @@ removed AS (
   LEFT JOIN {{ dead_letters | table }} AS dead
     ON dead.row_id = state.row_key AND dead.sync = @sync AND dead.destination = @destination AND dead.status = 'open' AND dead.row_print = 0
   WHERE present.row_key IS NULL AND COALESCE(state.vendor, {{ vendor | text }}) = {{ vendor | text }}
+    {% if account %} AND COALESCE(state.account, {{ account | text }}) = {{ account | text }}{% endif +%}
     {% if member %} AND state.{{ member | column }} IS NOT NULL{% endif +%}
     AND dead.row_id IS {% if only_dead %}NOT NULL {{ dead_filter }}{% else %}NULL{% endif +%}
 ),

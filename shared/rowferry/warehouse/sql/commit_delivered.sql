@@ -35,6 +35,7 @@ WHEN MATCHED THEN UPDATE SET
   {{ column | column }} = IF(SUBSTR(delivered.mask, {{ loop.index | number }}, 1) = '1', delivered.p_{{ loop.index0 | number }}, state.{{ column | column }}),
   {% endfor %}
   vendor = NULLIF(@vendor, ''),
+  account = COALESCE(NULLIF(@account, ''), state.account),
   run = @run
-WHEN NOT MATCHED THEN INSERT (row_key, {{ state_columns | columns }}, vendor, run)
-VALUES (delivered.row_key, {% for column in state_columns %}delivered.p_{{ loop.index0 | number }}, {% endfor %}NULLIF(@vendor, ''), @run);
+WHEN NOT MATCHED THEN INSERT (row_key, {{ state_columns | columns }}, vendor, account, run)
+VALUES (delivered.row_key, {% for column in state_columns %}delivered.p_{{ loop.index0 | number }}, {% endfor %}NULLIF(@vendor, ''), NULLIF(@account, ''), @run);
