@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from rowferry import destinations
 from rowferry.clock import ManualClock
 from rowferry.delivery.outbox import Outbox
+from rowferry.errors import RowRejected
 from rowferry.settings.check import check
 from rowferry.settings.file import read_settings
 from rowferry.stores.folder import FolderStore
@@ -38,7 +40,8 @@ class Recipe:
         self._store = FolderStore(folder)
         self._scheme = self._settings.webhooks[hook].verify.scheme
         self._hook = hook
-        self._relay = Relay(hooks_of(self._settings.webhooks), Outbox(self._store), self._store, ManualClock(NOW))
+        self._hooks = hooks_of(self._settings.webhooks)
+        self._relay = Relay(self._hooks, Outbox(self._store), self._store, ManualClock(NOW))
 
     def takes(self, event: dict[str, Any]) -> dict[str, list[Any]]:
         """What an event leads to: for each destination and action, the payloads as the vendor gets them."""
@@ -49,6 +52,15 @@ class Recipe:
             found = replace(found, headers={**found.headers, "authorization": f"Basic {credentials}"})
         assert self._relay.answer(found).status == 200
         return {f"{to}.{action}": [self._payload(to, action, row) for row in rows] for to, action, rows in relayed(self._store)}
+
+    def makes_of(self, body: Any) -> list[Any]:
+        """The payloads that a body leads to, without those that the vendor's file rejects; nothing is stored."""
+        made = []
+        for rows in self._hooks[self._hook].rows(body, NOW):
+            for row in rows.rows:
+                with suppress(RowRejected):
+                    made.append(self._payload(rows.destination, rows.action, row))
+        return made
 
     def _payload(self, to: str, action: str, row: dict[str, Any]) -> Any:
         settings = self._settings.destinations[to]
@@ -88,7 +100,7 @@ def test_stripe_renewal(recipe: Recipe, is_new_shape: bool) -> None:
     details = {"subscription": "sub_1", "metadata": {"user_id": "u1"}}
     invoice = {
         "billing_reason": "subscription_cycle", "customer": "cus_1", "amount_paid": 1999, "currency": "eur",
-        "lines": {"data": [{"period": {"end": APRIL + 2_592_000}}]},
+        "lines": {"data": [{"period": {"end": APRIL}}, {"period": {"end": APRIL + 2_592_000}}]},  # a proration comes first
         **({"parent": {"subscription_details": details}} if is_new_shape else {"subscription": "sub_1", "subscription_details": details}),
     }  # fmt: skip
     assert recipe.takes(_stripe("invoice.paid", invoice)) == {
@@ -176,6 +188,14 @@ def test_chargebee_renewal(recipe: Recipe, plan: dict[str, Any]) -> None:
 
 
 @_of("chargebee", "chargebee")
+@pytest.mark.parametrize(("more", "ends"), [({}, 60), ({"cancelled_at": APRIL + 90}, 90)])
+def test_chargebee_scheduled_cancellation(recipe: Recipe, more: dict[str, Any], ends: int) -> None:
+    """It ends when it was scheduled for, which need not be the end of the term."""
+    found = recipe.takes(_chargebee("subscription_cancellation_scheduled", current_term_end=APRIL + 60, **more))
+    assert found["clevertap.event"][0]["evtData"] == {"subscription": "sub_1", "ends": f"$D_{APRIL + ends}"}
+
+
+@_of("chargebee", "chargebee")
 @pytest.mark.parametrize("kind", ["subscription_cancelled", "subscription_canceled_with_backdating"])
 def test_chargebee_cancellation(recipe: Recipe, kind: str) -> None:
     """Under both spellings: an event, no more mail, and a notice."""
@@ -252,3 +272,51 @@ def test_klaviyo_delivery(recipe: Recipe) -> None:
         }
     ]  # fmt: skip
     assert found["ops.notice"][0]["text"] == ":no_entry: Somebody marked Spring as spam"
+
+
+def _with_holes(node: Any, hole: Any) -> Iterator[Any]:
+    """The document as often as it has parts, each time with another one missing, or something else in its place."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield {other: kept for other, kept in node.items() if other != name}
+            yield from ({**node, name: holed} for holed in _with_holes(value, hole))
+    elif isinstance(node, list):
+        for place, value in enumerate(node):
+            yield from ([*node[:place], holed, *node[place + 1 :]] for holed in _with_holes(value, hole))
+    yield hole
+
+
+WHOLE: dict[tuple[str, str], list[dict[str, Any]]] = {
+    ("stripe", "stripe"): [
+        _stripe("invoice.paid", {"billing_reason": "subscription_cycle", "customer": {"id": "cus_1"}, "amount_paid": 1, "currency": "eur",
+                                 "lines": {"data": [{"period": {"end": APRIL}}]}, "parent": {"subscription_details": {"metadata": {}}}}),
+        _stripe("customer.subscription.updated", {**SUBSCRIPTION, "cancel_at": APRIL}, previous_attributes={"cancel_at": None}),
+        _stripe("customer.subscription.deleted", {**SUBSCRIPTION, "ended_at": APRIL}),
+        _stripe("invoice.payment_failed", {"amount_due": 5, "currency": "eur", "attempt_count": 1, "next_payment_attempt": APRIL}),
+    ],
+    ("chargebee", "chargebee"): [
+        _chargebee(kind, current_term_end=APRIL, cancelled_at=APRIL, subscription_items=[{"item_type": "plan", "item_price_id": "gold"}])
+        for kind in ("subscription_renewed", "subscription_cancellation_scheduled", "subscription_cancelled")
+    ],
+    ("recurly", "recurly"): [
+        {**RECURLY, "event_type": kind, "account": {"code": "u1"}, "plan": {"code": "gold"}, "unit_amount": 1, "total": 2}
+        for kind in ("renewed", "canceled", "expired")
+    ],
+    ("clevertap_webhooks", "clevertap"): [
+        {"targetId": 1, "key_values": {"PromoCode": "X", "event": "E", "sent_at": APRIL}, "profiles": [{"Identity": "u1"}]}
+    ],
+    ("klaviyo_webhooks", "klaviyo"): [
+        {"data": [_klaviyo(topic, Subject="Hi")]} for topic in ("unsubscribed_from_email_marketing", "opened_email", "marked_email_as_spam")
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("hole", [None, [], {}, "", 0, -1.5, False, "text", [1], {"id": "x"}], ids=str)
+@pytest.mark.parametrize(("name", "hook"), WHOLE, ids=[name for name, _ in WHOLE])
+def test_any_part_of_an_event_may_be_missing(tmp_path: Path, name: str, hook: str, hole: Any) -> None:
+    """Or null, or something else: each row is one that the vendor's file takes or rejects, and none says `null`."""
+    found = Recipe(name, hook, tmp_path)
+    for event in WHOLE[name, hook]:
+        for holed in _with_holes(event, hole):
+            assert "null" not in str(found.makes_of(holed))
+    found.close()
