@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -24,6 +25,8 @@ from rowferry.destinations.port import Rejected
 from rowferry.errors import RowferryError
 from rowferry.stores.documents import read_json
 from rowferry.stores.port import Exists, Store
+
+_AT_ONCE = 16  # entries removed at the same moment: each is a round trip to the store
 
 
 class LostClaim(RowferryError):
@@ -58,19 +61,21 @@ class Journal:
             self._waiting.append(entry)
         with self._writing:
             with self._adding:
+                if not any(waiting is entry for waiting in self._waiting):
+                    return  # written along; who has come since writes for themselves, or each write would be for one
                 entries, self._waiting = self._waiting, []
-            if entries:
+            try:
                 self._write(entries)
+            except RowferryError:
+                with self._adding:
+                    self._waiting[:0] = entries  # nobody may take them for durable
+                raise
 
     def _write(self, entries: list[dict[str, Any]]) -> None:
         try:
             self._store.create(f"{self._prefix}{self._next:08d}", orjson.dumps(entries))
         except Exists:
             raise LostClaim("another worker has taken this chunk over") from None
-        except RowferryError:
-            with self._adding:
-                self._waiting[:0] = entries
-            raise
         self._next += 1
         for entry in entries:
             self.tally.add(entry)
@@ -91,5 +96,5 @@ def _prefix(stem: str) -> str:
 
 
 def _remove(store: Store, prefix: str) -> None:
-    for found in store.list(prefix):
-        store.delete(found.key)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="journal") as threads:
+        list(threads.map(lambda found: store.delete(found.key), store.list(prefix)))
