@@ -347,6 +347,10 @@ def test_what_a_killed_process_left_is_swept(path: Path) -> None:
         ),
         ("Conversion Error: Could not convert string 'two\nlines", "Conversion Error: Could not convert string '…'"),
         ('Invalid Input Error: Could not parse string "12 Main St" as x', "Invalid Input Error: Could not parse string '…' as x"),
+        (
+            'Invalid Input Error: Could not parse string "a\nb@c.d" as "%F"\na\nb@c.d\n^\nError: Expected a number',
+            "Invalid Input Error: Could not parse string '…'",
+        ),
         ("Out of Range Error: Overflow in addition of INT64 (4711 + 815)", "Out of Range Error: Overflow in addition of INT64 (… + …)"),
     ],
 )

@@ -60,9 +60,10 @@ def is_conflict(error: duckdb.Error) -> bool:
 
 
 def masked(text: str) -> str:
-    """The text's kind and sentence without anything that could be a cell's content."""
+    """The text's kind and sentence without anything that could be a cell's content. On further lines the cell may stand
+    once more, without quotes."""
     kind, colon, rest = text.partition(": ")
-    said = " ".join(_NUMBER.sub("…", _QUOTED.sub("'…'", rest or kind)).split())[:300]
+    said = " ".join(_NUMBER.sub("…", _QUOTED.sub("'…'", rest or kind).partition("\n")[0]).split())[:300]
     return f"{kind}{colon}{said}" if rest else said
 
 
