@@ -108,6 +108,15 @@ def test_a_share_of_nothing_is_no_recovery(shop: Shop) -> None:
     assert len(shop.told) == 2
 
 
+@pytest.mark.parametrize("fire_when", ["orders > 100", "orders * 1.5 > 100 or orders > 100"])
+def test_a_number_without_bounds(shop: Shop, fire_when: str) -> None:
+    """JSON holds integers of any length: one that is no float can be held against a limit, and stops nothing."""
+    sizes = [f"JSON '1{'0' * 400}'"] * 2 + ["500"]
+    looks = [shop.look(sql=f"SELECT {size} AS orders", compare="previous", fire_when=fire_when).state for size in sizes]
+    assert looks[0] == looks[1] != "blind"
+    assert looks[2] == "firing"
+
+
 def test_against_the_look_before(shop: Shop) -> None:
     """A fall by half since the last look, and no fall where nothing is known yet."""
     states = []

@@ -167,8 +167,11 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _number(value: Any) -> float | None:
-    """As a float; None for what is no number, and for NaN and infinity, which have no place in a history."""
+    """As a float; None for what is no number, and for NaN, infinity and what is nearly so, which have no place in a history."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits, from JSON
+        return None
     return number if abs(number) <= 1e300 else None

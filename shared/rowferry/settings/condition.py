@@ -44,13 +44,15 @@ class Condition:
         return self.verdict(row) is True
 
     def verdict(self, row: Mapping[str, Any]) -> bool | None:
-        """Whether it holds for this row; None where a NULL or a division by zero decides.
+        """Whether it holds for this row; None where a NULL, a division by zero or a number without bounds decides.
 
         Raises `ValueError` when a column is not in the row or can't be compared so.
         """
         try:
             found = _value(self._body, row)
             return None if found is None else bool(found)
+        except ArithmeticError:  # an integer of hundreds of digits times 1.5
+            return None
         except TypeError:
             raise ValueError(f"the condition `{self.text}` compares things that have no order") from None
 
