@@ -47,9 +47,9 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 def record(journal: Journal, threads: ThreadPoolExecutor, *rows: int) -> list[Future[None]]:
     """A thread for each of these rows, which was delivered, while a write is under way: all of them wait."""
-    waiting = len(journal._waiting) + len(rows)
+    waiting = len(journal._group.entries) + len(rows)
     found = [threads.submit(journal.record, [row], {}, 1) for row in rows]
-    while len(journal._waiting) < waiting:
+    while len(journal._group.entries) < waiting:
         time.sleep(0.001)
     return found
 

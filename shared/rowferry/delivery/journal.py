@@ -4,8 +4,8 @@
 
 Each entry is a create-only object that holds the outcomes of one or more finished requests. A worker
 thread may send its next batch only when its last one stands here, so what a killed worker can have
-sent without a trace is at most what was in flight. Entries are written by whichever thread comes
-first, for all that wait (group commit): a slow store costs one write for many requests.
+sent without a trace is at most what was in flight. While an entry is being written, whoever else has outcomes
+joins the next one (group commit): a slow store costs one write for many requests.
 
 Numbers are taken by `create`, so two workers on one chunk can't both write: the second finds its
 number taken and knows that its claim is lost.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -33,13 +33,22 @@ class LostClaim(RowferryError):
     """Another worker writes this chunk's journal: leave it to them."""
 
 
+class _Group:
+    """Outcomes that are written together; `written` ends when they are, for all who wait for it."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self.is_led = False
+        self.written = Future[None]()
+
+
 class Journal:
     """The outcomes of one chunk so far. Safe for threads."""
 
     def __init__(self, store: Store, stem: str) -> None:
         self._store = store
         self._prefix = _prefix(stem)
-        self._waiting: list[dict[str, Any]] = []
+        self._group = _Group()
         self._adding = threading.Lock()
         self._writing = threading.Lock()
         self.tally = Tally()
@@ -58,20 +67,28 @@ class Journal:
         """Make outcomes durable. Returns when they are. Raises `LostClaim`, `TryLater`."""
         entry = entry_of(delivered, rejected, requests, resent)
         with self._adding:
-            self._waiting.append(entry)
+            group = self._group
+            group.entries.append(entry)
+            leads, group.is_led = not group.is_led, True
+        if leads:
+            self._write(group)
+        group.written.result()
+
+    def _write(self, group: _Group) -> None:
+        """Write a group down, as soon as the one before it is: until then, others may join it."""
         with self._writing:
             with self._adding:
-                if not any(waiting is entry for waiting in self._waiting):
-                    return  # written along; who has come since writes for themselves, or each write would be for one
-                entries, self._waiting = self._waiting, []
+                self._group = _Group()
             try:
-                self._write(entries)
-            except RowferryError:
+                self._create(group.entries)
+            except BaseException as error:  # whatever it is, the others must not wait for ever
                 with self._adding:
-                    self._waiting[:0] = entries  # nobody may take them for durable
-                raise
+                    self._group.entries[:0] = group.entries  # who comes next may have more luck
+                group.written.set_exception(error)
+            else:
+                group.written.set_result(None)
 
-    def _write(self, entries: list[dict[str, Any]]) -> None:
+    def _create(self, entries: list[dict[str, Any]]) -> None:
         try:
             self._store.create(f"{self._prefix}{self._next:08d}", orjson.dumps(entries))
         except Exists:
