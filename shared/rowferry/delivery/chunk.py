@@ -16,7 +16,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any, Literal, NamedTuple, Self, cast
 
@@ -125,8 +125,8 @@ def packed_head_of(plan: Plan) -> bytes:
 
 
 def arrived(at: datetime) -> bytes:
-    """The end of a first line that `packed_head_of` began. Written so that earlier moments sort before later ones."""
-    return f'"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"}}'.encode()
+    """The end of a first line that `packed_head_of` began. `at` is in UTC, and written so that earlier moments sort first."""
+    return f'"{at.isoformat(timespec="microseconds")}"}}'.encode()
 
 
 def packed(lines: Iterable[bytes]) -> bytes:
