@@ -6,6 +6,7 @@ out (and the destination says what it lacks), a text that can't be filled in say
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,8 @@ if TYPE_CHECKING:  # the models bring pydantic along, the templates Jinja: a col
     from rowferry.notices.message import Message
     from rowferry.settings.webhook import RouteSend
 
+# Seconds or milliseconds since 1970 as text, for forms, CleverTap's key-values and Slack's `ts` have no numbers: from 2001 to 2286.
+_NUMBER = re.compile(r"\d{10}(\.\d{1,9})?|\d{13}")
 MAX_NOTICES = 20  # of one delivery that holds many events; the last one says how many more there were
 
 
@@ -116,8 +119,10 @@ def _values(event: Any) -> Mapping[str, Any]:
 
 def _time(value: Any, received_at: datetime) -> Any:
     """An event's time as ISO 8601, from seconds, milliseconds or text; the time of receipt where there is none."""
-    if value is None:
+    if value in (None, ""):
         return received_at.isoformat()
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     return units.iso_time(value) or value
