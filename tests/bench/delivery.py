@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.measure import Result, alternating
 from bench.people import write_csv
-from bench.sending import BATCH_ROWS, Delivery, Prebuilt, braze_settings, plain_sender
+from bench.sending import BATCH_ROWS, Delivery, FarStore, Prebuilt, braze_settings, plain_sender
 from bench.vendor import braze
 
 ROWS = 100_000
@@ -26,6 +26,7 @@ def results() -> Iterator[Result]:
             {
                 "ours": Delivery(braze_settings(url, IN_FLIGHT), ROWS).rows_per_second,
                 "plain": lambda: plain_sender(url, file),
+                "far": Delivery(braze_settings(url, IN_FLIGHT), ROWS, FarStore).rows_per_second,
                 "most": Delivery(braze_settings(url, MOST_IN_FLIGHT), ROWS).rows_per_second,
                 "prebuilt": Prebuilt(url, ROWS, IN_FLIGHT).rows_per_second,
             }
@@ -33,6 +34,8 @@ def results() -> Iterator[Result]:
     yield Result("delivery, 50 ms, 20 in flight", found["ours"], "what 20 in flight allow", _CEILING, "rows/s", ">= 0.9")
     yield Result("delivery, 50 ms, 20 in flight", found["ours"], "prebuilt bodies, same client", found["prebuilt"], "rows/s")
     yield Result("delivery, 50 ms, 20 in flight", found["ours"], "plain sender, 20 threads, joins", found["plain"], "rows/s", ">= 1.8")
+    work = f"the same, its state {1000 * FarStore.SECONDS:.0f} ms away"
+    yield Result(work, found["far"], "state in a folder", found["ours"], "rows/s", ">= 0.5")
     yield Result(
         f"delivery, 50 ms, {MOST_IN_FLIGHT} in flight", found["most"], "plain sender, 20 threads, joins", found["plain"], "rows/s", ">= 3.0"
     )

@@ -6,11 +6,11 @@ import csv
 import json
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import requests
 
@@ -31,16 +31,32 @@ PLAIN_THREADS = 20
 _KEY = "a-made-up-key"
 
 
+class FarStore(FolderStore):
+    """A folder that takes as long to write and to remove as a bucket."""
+
+    SECONDS = 0.03
+
+    def create(self, key: str, data: bytes | IO[bytes]) -> str:
+        """Wait, then write."""
+        time.sleep(self.SECONDS)
+        return super().create(key, data)
+
+    def delete(self, key: str, version: str | None = None) -> None:
+        """Wait, then remove."""
+        time.sleep(self.SECONDS)
+        super().delete(key, version)
+
+
 class Delivery:
     """Our engine over chunks that lie in an outbox, as a worker in the cloud finds them. `settings` are the vendor's, resolved."""
 
-    def __init__(self, settings: DestinationSettings, rows: int) -> None:
-        self._settings, self._rows = settings, rows
+    def __init__(self, settings: DestinationSettings, rows: int, store: Callable[[Path], FolderStore] = FolderStore) -> None:
+        self._settings, self._rows, self._store = settings, rows, store
 
     def rows_per_second(self) -> float:
         """Deliver all of it to its receipts, in a folder of its own."""
         with tempfile.TemporaryDirectory() as folder:
-            store = FolderStore(Path(folder))
+            store = self._store(Path(folder))
             keys = write_chunks(store, self._rows)
             started_at = time.perf_counter()
             deliver_all(store, keys, self._settings)
