@@ -215,6 +215,50 @@ def test_new_rows_are_read_from_the_cursor_on(tmp_path: Path, twin: BrazeTwin, u
     assert len(twin.events) == 62
 
 
+def odd_shop(folder: Path, twin: BrazeTwin, url: str, **sync: Any) -> Shop:
+    """Customers in a table with columns that a warehouse can't have, or Python can't hold."""
+    execute(
+        url,
+        "DROP TABLE IF EXISTS customers",
+        'CREATE TABLE customers ("ID" TEXT, tier TEXT, "Price ($)" INT, paid_until TIMESTAMPTZ)',
+        "INSERT INTO customers VALUES ('u1', 'gold', 1, 'infinity'), ('u2', 'iron', 2, '2026-01-01')",
+    )
+    shop = Shop(folder, twin)
+    shop.settings["databases"] = {"shop": {"url": "env:SHOP_URL"}}
+    shop.settings["syncs"]["customers"] = {
+        "model": {"database": "shop", "table": "customers"}, "key": "id", "send": "changed", "to": "braze",
+        "map": {"external_id": "id", "tier": "tier"}, **sync,
+    }  # fmt: skip
+    shop.save()
+    return shop
+
+
+def test_columns_that_a_sync_does_not_read_are_no_obstacle(tmp_path: Path, twin: BrazeTwin, url: str) -> None:
+    """Only what key, map and cursor name is asked of the database: neither a name nor a value elsewhere stops the run."""
+    shop = odd_shop(tmp_path, twin, url)
+    assert run(shop, url).delivered == 2
+    assert run(shop, url).unchanged == 2
+    shop.settings["syncs"]["customers"]["map"]["tier"] = "teir"
+    shop.save()
+    assert "no column 'teir'" in (failed := run(shop, url)).reason
+    assert failed.status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("sync", "said"),
+    [
+        ({"rest": "attributes"}, "the warehouse takes no column 'Price ($)' of the model in databases.shop: rename it there"),
+        ({"map": {"external_id": "id", "until": "paid_until"}}, "timestamp too large (after year 10K): a value; cast it"),
+    ],
+)
+def test_columns_that_can_not_be_read_say_what_to_do(tmp_path: Path, twin: BrazeTwin, url: str, sync: dict[str, Any], said: str) -> None:
+    """A name that no warehouse has and a value that Python can't hold fail the run with a sentence, without the value."""
+    found = run(odd_shop(tmp_path, twin, url, **sync), url)
+    assert found.status == "failed"
+    assert said in found.reason
+    assert "infinity" not in found.reason
+
+
 TABLE = Table("outbox", MetaData(schema="shop"), Column("id", Integer), Column("part", Integer), Column("sent_at", DateTime))
 
 

@@ -25,7 +25,7 @@ _NUMBERS = ("INT64", "NUMERIC", "BIGNUMERIC")
 def copy_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], warehouse: Warehouse, table: str, *, job: str) -> int:
     """Put the rows into a new table, replacing what is there; how many. Reads them once, in bounded memory.
 
-    `columns` are there even when no row is.
+    Of each row these `columns` are taken, which are there even when no row is; without any, all that rows have.
     """
     with tempfile.TemporaryFile() as spool:
         types = _spool(rows, columns, spool)
@@ -37,9 +37,10 @@ def _spool(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], spool: IO[
     types: dict[str, str | None] = dict.fromkeys(columns)
     group: list[dict[str, Any]] = []
     for row in rows:
-        for name, value in row.items():
+        taken = {name: row[name] for name in columns or row}
+        for name, value in taken.items():
             types[name] = _widened(types.get(name), value)
-        group.append(dict(row))
+        group.append(taken)
         if len(group) >= _GROUP_ROWS:
             pickle.dump(group, spool)
             group = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ _DRIVERS = {
     "mariadb": "mariadb+pymysql",
     "mssql": "mssql+pymssql",
 }
+_QUOTED = re.compile(r"('.*'|\".*\")")
 _REFUSED = ("password authentication failed", "access denied", "login failed", "no pg_hba.conf entry", "role ")
 
 
@@ -81,6 +83,9 @@ class Database:
             return CredentialsError(f"databases.{self.name} refuses our user or password; check the secret")
         if isinstance(error, (exc.OperationalError, exc.InterfaceError)) and not _is_fault_of_statement(text):
             return TryLater(f"databases.{self.name} can't be used just now: {_first_words(text)}")
+        if isinstance(error, exc.DataError):  # a value that Python or the database can't take; the engine quotes it
+            told = _QUOTED.sub("a value", _first_words(text))
+            return SourceError(f"databases.{self.name}: {told}; cast it, or leave it out, in the model")
         return SourceError(f"databases.{self.name}: {_first_words(text)}")
 
     def close(self) -> None:

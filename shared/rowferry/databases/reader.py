@@ -18,15 +18,23 @@ Row = Mapping[str, Any]
 
 
 def read_rows(
-    database: Database, model: Model, key: Sequence[str], *, cursor: str | None = None, above: Any = None, upto: Any = None
+    database: Database,
+    model: Model,
+    key: Sequence[str],
+    *,
+    columns: Sequence[str] = (),
+    cursor: str | None = None,
+    above: Any = None,
+    upto: Any = None,
 ) -> Iterator[Row]:
-    """Every row of the model. With a `cursor`, only rows between `above` (None: no bound) and `upto`, or without
-    one. Raises what `Database.connection` raises."""
+    """Every row of the model, with these columns as the database spells them; without any, or from a procedure, with all.
+    With a `cursor`, only rows between `above` (None: no bound) and `upto`, or without one. Raises what `Database.connection` raises."""
     if model.procedure is not None:
         yield from _stream(database, _call(database, model), dict(model.parameters))
         return
     source = _source(database, model)
-    statement: Select[Any] = select(literal_column("*")).select_from(source)
+    wanted: list[Any] = [column(name) for name in columns] or [literal_column("*")]
+    statement: Select[Any] = select(*wanted).select_from(source)
     names = column_names(database, model) if cursor or key else []
     if cursor is not None:
         statement = statement.where(_within(_spelled(cursor, names), above, upto))

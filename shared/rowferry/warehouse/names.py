@@ -40,9 +40,14 @@ def split_project(table: str) -> tuple[str | None, str]:
     return project, f"{dataset}.{name}"
 
 
+def is_column(name: str) -> bool:
+    """Whether a column can have this name."""
+    return _COLUMN.fullmatch(name) is not None
+
+
 def quote_column(name: str) -> str:
     """A column's name in back quotes. Raises `WarehouseError` for a name that can't be one."""
-    if not _COLUMN.fullmatch(name):
+    if not is_column(name):
         raise WarehouseError(f"{name!r} can't be a column name; BigQuery takes up to 300 letters, digits and underscores")
     return f"`{name}`"
 
