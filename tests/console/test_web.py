@@ -119,6 +119,15 @@ def test_two_lengths_are_none(ask: Ask) -> None:
     assert ask(head.replace(b"host: x", b"host: x\r\ncontent-length: %d" % len(body)) + body)[0] == 200
 
 
+def test_a_header_that_comes_twice_is_one(ask: Ask) -> None:
+    """As both clouds hand it over: of two signatures, a true one beside another, none is picked."""
+    body, headers = _signed("twice")
+    head = _head(content_length=str(len(body)), **headers)
+    other = b"x-hub-signature-256: sha256=00"
+    assert ask(head.replace(b"host: x", b"host: x\r\n" + other) + body)[0] == 401
+    assert ask(head.replace(b"connection: close", b"connection: close\r\nx-other: 1\r\nX-Other: 2") + body)[0] == 200
+
+
 def test_the_body_of_a_page_is_no_request(ask: Ask) -> None:
     """What comes along with a GET that reads no body is not taken for the next request: the connection ends."""
     body, headers = _signed("smuggled")

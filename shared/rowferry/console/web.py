@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # where the next request would start is not known
             self._send(answer(error.status, error.word))
             return
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        headers = {name.lower(): ", ".join(self.headers.get_all(name, ())) for name in self.headers}  # RFC 9110, 5.3
         call = Call(self.command, self.path, headers, body, self.client_address[0])
         self._send(self.server.machine.app.relay.answer(call))
 
