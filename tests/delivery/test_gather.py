@@ -34,6 +34,7 @@ from rowferry.twins.slack import SlackTwin
 from rowferry.wire import Request, Response
 from support.chunks import account_of, deliver
 from support.killing import DyingStore, Killed, Steps
+from support.model import PassingFolder
 from support.vendors import braze as example
 from support.vendors import slack as slack_example
 
@@ -66,6 +67,20 @@ def users_in(call: Call) -> list[str]:
 
 def left_behind(store: Store) -> list[str]:
     return [found.key for found in store.list() if found.key.startswith(("claims/", "journal/"))]
+
+
+def test_repeats_that_could_not_be_written_down_are_counted_by_the_next(tmp_path: Path, twin: BrazeTwin, clock: ManualClock) -> None:
+    """The vendor had all rows twice when the store went out of reach, and has them once more: receipts say two repeats of each."""
+    store = PassingFolder(tmp_path)
+    store.outages = set()
+    keys = put(store, ["u1", "u2"], ["u3"])
+    store.outages = {store.creates + 3}  # after the two claims: the first receipts
+    twin.faults.append(Fault(reset="after"))
+    account = account_of(DESTINATION, example.settings(twin.url), clock, in_flight=1)
+    with pytest.raises(TryLater):
+        gather(store, keys, account, clock)
+    assert set(statuses(gather(store, keys, account, clock))) == {"settled"}
+    assert (twin.requests, sum(found.resent for found in all_receipts(store))) == (3, 2 * 3)
 
 
 def test_a_burst_is_few_requests(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:

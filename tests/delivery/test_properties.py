@@ -11,7 +11,7 @@ from functools import partial
 from itertools import repeat
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rowferry.clock import ManualClock
@@ -23,7 +23,7 @@ from rowferry.errors import RowferryError, TryLater
 from rowferry.stores.folder import FolderStore
 from support.chunks import deliver, plan_of, put_chunk, receipts_of
 from support.model import Crash, ModelVendor, MortalFolder, PassingFolder
-from support.vendors import braze as example
+from support.vendors import braze
 
 ROWS = 60
 BATCH = 7
@@ -47,7 +47,7 @@ def test_the_balance_always_closes(script: list[str], deaths: list[tuple[int, bo
         store.deaths, store.writes = deaths, 0
         vendor = ModelVendor(script, poison)
         account = Account(
-            "d1", DESTINATION, example.settings("http://127.0.0.1:1"), vendor, Pacer(None, clock), IN_FLIGHT, {"profile": BATCH}  # type: ignore[arg-type]  # the model stands in for the client
+            "d1", DESTINATION, braze.settings("http://127.0.0.1:1"), vendor, Pacer(None, clock), IN_FLIGHT, {"profile": BATCH}  # type: ignore[arg-type]  # the model stands in for the client
         )  # fmt: skip
         for attempt in range(60):
             clock.sleep(jumps[attempt % len(jumps)])
@@ -80,7 +80,7 @@ def test_rows_that_break_the_vendor_hold_nobody_up(script: list[str], breakers: 
         key = put_chunk(store, plan_of([("external_id", "STRING"), ("tier", "STRING")]), [[f"u{i}", "gold"] for i in range(ROWS)])
         vendor = ModelVendor(script, poison, breakers)
         account = Account(
-            "d1", DESTINATION, example.settings("http://127.0.0.1:1"), vendor, Pacer(None, clock), IN_FLIGHT, {"profile": BATCH},  # type: ignore[arg-type]  # the model stands in for the client
+            "d1", DESTINATION, braze.settings("http://127.0.0.1:1"), vendor, Pacer(None, clock), IN_FLIGHT, {"profile": BATCH},  # type: ignore[arg-type]  # the model stands in for the client
             suspects=Suspects(lambda: store, "d1", clock),
         )  # fmt: skip
         for attempt in range(60):
@@ -97,6 +97,7 @@ def test_rows_that_break_the_vendor_hold_nobody_up(script: list[str], breakers: 
         assert vendor.known == {f"u{i}" for i in range(ROWS)} - rejected.keys()
 
 
+@example(script=["lost after"], poison=set(), jumps=[0.0], outages={1, 3, 4, 5}, lives=[])
 @given(script=fates, poison=poisons, jumps=jumps, outages=st.sets(st.integers(1, 25)), lives=st.lists(st.integers(1, 12), max_size=6))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_repeat_goes_uncounted(script: list[str], poison: set[str], jumps: list[float], outages: set[int], lives: list[int]) -> None:
@@ -109,7 +110,7 @@ def test_no_repeat_goes_uncounted(script: list[str], poison: set[str], jumps: li
         store.outages = outages
         vendor = ModelVendor(script, poison)
         account = Account(
-            "d1", DESTINATION, example.settings("http://127.0.0.1:1"), vendor, Pacer(None, clock), IN_FLIGHT, {"profile": BATCH}  # type: ignore[arg-type]  # the model stands in for the client
+            "d1", DESTINATION, braze.settings("http://127.0.0.1:1"), vendor, Pacer(None, clock), IN_FLIGHT, {"profile": BATCH}  # type: ignore[arg-type]  # the model stands in for the client
         )  # fmt: skip
         for attempt in range(90):
             left = iter([600.0] * lives[attempt]) if attempt < len(lives) else repeat(600.0)

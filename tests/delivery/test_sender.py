@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from rowferry.clock import ManualClock, SystemClock
 from rowferry.delivery.account import Account
 from rowferry.destinations.braze import DESTINATION as BRAZE
 from rowferry.destinations.klaviyo import DESTINATION as KLAVIYO
+from rowferry.errors import TryLater
 from rowferry.http import NoAnswer
 from rowferry.stores.folder import FolderStore
 from rowferry.twins.braze import BrazeTwin
@@ -18,6 +20,7 @@ from rowferry.twins.klaviyo import KlaviyoTwin
 from rowferry.twins.server import Call, Fault
 from rowferry.wire import Request, Response
 from support.chunks import account_of, deliver, plan_of, put_chunk, receipts_of
+from support.model import PassingFolder
 from support.vendors import braze, klaviyo
 
 COLUMNS = [("external_id", "STRING"), ("tier", "STRING")]
@@ -94,6 +97,19 @@ def test_a_row_that_is_refused_after_all_bears_the_vendors_reason(store: FolderS
     account = account_of(BRAZE, braze.settings(twin.url), clock, in_flight=1)
     deliver(store, put_chunk(store, plan_of(COLUMNS), ROWS), account, clock)
     assert [(row.id, row.code) for row in receipts_of(store).rejected] == [("row-3", "refused_by_vendor")]
+
+
+def test_a_repeat_that_could_not_be_written_down_is_counted_by_the_next(tmp_path: Path, twin: BrazeTwin) -> None:
+    """The vendor had the rows twice when the store went out of reach, and has them once more: receipts say two repeats of each."""
+    store, clock = PassingFolder(tmp_path), ManualClock()
+    store.outages = {3}  # after the chunk and its claim: the journal
+    twin.faults.append(Fault(reset="after"))
+    account = account_of(BRAZE, braze.settings(twin.url), clock, in_flight=1)
+    key = put_chunk(store, plan_of(COLUMNS), ROWS)
+    with pytest.raises(TryLater):
+        deliver(store, key, account, clock)
+    assert deliver(store, key, account, clock).status == "settled"
+    assert (twin.requests, receipts_of(store).resent) == (3, 2 * len(ROWS))
 
 
 @pytest.mark.parametrize(("fails", "resent"), [(1, 0), (5, 10)])

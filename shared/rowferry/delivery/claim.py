@@ -37,7 +37,7 @@ class Held(RowferryError):
 class Claim:
     """A claim we hold. `lost` becomes true when somebody else has taken it over."""
 
-    def __init__(self, store: Store, key: str, version: str, owner: Owner, clock: Clock, inherited: bool) -> None:
+    def __init__(self, store: Store, key: str, version: str, owner: Owner, clock: Clock, inherited: bool, uncounted: int = 0) -> None:
         self._store, self._key, self._version, self._owner, self._clock = store, key, version, owner, clock
         self._changing = threading.Lock()
         self.lost = False
@@ -47,6 +47,8 @@ class Claim:
         """Whether it is given back with work left, which whoever called us takes care of."""
         self.is_in_doubt = False
         """Whether requests went out whose outcome could not be written down: the next holder inherits it."""
+        self.uncounted = uncounted
+        """Rows that went out more than once in requests of which nothing could be written down, here or by an earlier holder."""
 
     def renew(self) -> None:
         """Put its end off. A store out of reach is no reason to stop: the claim may still be ours."""
@@ -54,7 +56,8 @@ class Claim:
             if self.lost:
                 return
             try:
-                self._version = self._store.replace(self._key, _body(self._owner, self._clock.now()), self._version)
+                body = _body(self._owner, self._clock.now(), uncounted=self.uncounted)
+                self._version = self._store.replace(self._key, body, self._version)
             except Conflict:
                 self.lost = True
             except TryLater:
@@ -67,7 +70,7 @@ class Claim:
                 try:
                     if self.is_in_doubt:
                         ended = self._clock.now() - timedelta(seconds=LIFE_SECONDS)
-                        self._store.replace(self._key, _body(self._owner, ended), self._version)
+                        self._store.replace(self._key, _body(self._owner, ended, uncounted=self.uncounted), self._version)
                     elif self.is_unfinished:
                         self._store.replace(self._key, _body(self._owner, self._clock.now(), is_free=True), self._version)
                     else:
@@ -91,8 +94,11 @@ def take(store: Store, name: str, owner: Owner, clock: Clock) -> Claim:
             continue  # given back in this moment
         if _is_alive(found, owner, clock):
             break
+        before = _read(found)
+        uncounted = int(before.get("uncounted", 0))
         try:
-            return Claim(store, key, store.replace(key, body, version), owner, clock, inherited=not _read(found).get("is_free", False))
+            version = store.replace(key, _body(owner, clock.now(), uncounted=uncounted), version)
+            return Claim(store, key, version, owner, clock, not before.get("is_free", False), uncounted)
         except Conflict:
             continue
     raise Held(f"{name} is being worked on by somebody else")
@@ -148,6 +154,6 @@ def renewing_all(held: Sequence[Claim], hands: ThreadPoolExecutor | None = None)
         list((hands.map if hands else map)(Claim.give_back, held))
 
 
-def _body(owner: Owner, now: datetime, *, is_free: bool = False) -> bytes:
-    expires_at = now + timedelta(seconds=LIFE_SECONDS)
-    return orjson.dumps({"owner": owner.signature, "expires_at": expires_at.isoformat(), **({"is_free": True} if is_free else {})})
+def _body(owner: Owner, now: datetime, *, is_free: bool = False, uncounted: int = 0) -> bytes:
+    said: dict[str, Any] = {"owner": owner.signature, "expires_at": (now + timedelta(seconds=LIFE_SECONDS)).isoformat()}
+    return orjson.dumps(said | ({"is_free": True} if is_free else {}) | ({"uncounted": uncounted} if uncounted else {}))

@@ -182,7 +182,12 @@ class _Worker:
         """A thread's part: a batch goes out once the outcomes of the one before are durable."""
         while (batch := self._next_batch()) is not None:
             sent = self._sender.send(batch)
-            self._journal.record(sorted(sent.delivered), sent.rejected, sent.requests, sent.resent)
+            try:
+                self._journal.record(sorted(sent.delivered), sent.rejected, sent.requests, sent.resent)
+            except RowferryError:
+                with self._taking:
+                    self._claim.uncounted += sent.resent
+                raise
             self._progress(len(sent.delivered) + len(sent.rejected))
 
     def _next_batch(self) -> Batch | None:
@@ -200,8 +205,9 @@ class _Worker:
         """What is still to be sent. What may go out a second time is counted before it does: we may be killed as well."""
         found = self._mapped(done)
         repeats = list(islice(found, self._resend_limit))
-        if repeats:
-            self._journal.record([], {}, resent=len(repeats))
+        if resent := len(repeats) + self._claim.uncounted:
+            self._journal.record([], {}, resent=resent)
+            self._claim.uncounted = 0
         yield from repeats
         yield from found
 

@@ -233,7 +233,8 @@ class _Gathering:
                     payloads[place] = self._action.to_payload(found, self._account.settings)
                 except RowRejected as error:
                     rejected[place] = Rejected(error.code, error.reason)
-            share.record([], rejected, resent=self._resent(share, len(payloads)))
+            share.record([], rejected, resent=self._resent(share, len(payloads)) + share.claim.uncounted)
+            share.claim.uncounted = 0
             for place, payload in payloads.items():
                 self._places.append((share, place))
                 yield len(self._places) - 1, payload
@@ -280,7 +281,12 @@ class _Gathering:
             elif number in sent.rejected:
                 rejected[place] = sent.rejected[number]
         (first, delivered, rejected), *others = outcomes.values()
-        first.record(delivered, rejected, sent.requests, sent.resent)
+        try:
+            first.record(delivered, rejected, sent.requests, sent.resent)
+        except RowferryError:
+            with self._taking:
+                first.claim.uncounted += sent.resent
+            raise
         for recorded in [self._hands.submit(share.record, delivered, rejected) for share, delivered, rejected in others]:
             recorded.result()
 
