@@ -37,8 +37,9 @@ settings: $(BIN)/.local  ## Write infra/SETTINGS.md, the settings key by key, fr
 bench: $(BIN)/.dev  ## Measure the speed, as ratios in one run; the table is kept in build/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench
 
-soak: $(BIN)/.dev  ## Kill syncs at random for a long while and check every balance (KILLS=200)
+soak: $(BIN)/.dev  ## Kill syncs at random for a long while and check every balance (KILLS=200); then try every property on fresh dice
 	@KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest tests/soak -q -s
+	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fresh
 
 test-aws: $(BIN)/.dev  ## Deploy all of AWS to an emulator, send files and webhooks through it, take it down (minutes)
 	$(BIN)/python -m pytest -m slow tests/infra
