@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,6 +56,7 @@ class Wire(HTTPAdapter):
 
     def __post_init__(self) -> None:
         super().__init__()
+        self._lock = threading.RLock()
 
     def under(self, client: Client) -> Client:
         """The client, with this transport under it."""
@@ -76,11 +78,13 @@ class Wire(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *given: Any, **named: Any) -> requests.Response:
         """Write the call down, then break it or hand it on."""
         call = _call(request)
-        self.calls.append(call)
-        fault = next((fault for fault in self.faults if fault.times and fault.when(call)), None)
+        with self._lock:
+            self.calls.append(call)
+            fault = next((fault for fault in self.faults if fault.times and fault.when(call)), None)
+            if fault is not None:
+                fault.times -= 1
         if fault is None:
             return super().send(request, *given, **named)
-        fault.times -= 1
         if fault.is_lost:
             super().send(request, *given, **named)
             raise requests.ConnectionError("the connection was reset")

@@ -38,7 +38,7 @@ class GcpFunction:
 
     def __init__(self, name: str, environment: Mapping[str, str], log: Path, instances: int = 1) -> None:
         self.name, self.log = name, log
-        self.port = _free_port()
+        self.port, self._place = _held_port()
         own = {"WORKERS": str(instances), "THREADS": "1", "CLOUD_RUN_TIMEOUT_SECONDS": "120"}
         options = {"target": name, "source": str(FUNCTIONS / name / "gcp.py"), "host": "127.0.0.1", "port": str(self.port)}
         self._command = [sys.executable, "-m", "functions_framework", *(p for key, value in options.items() for p in (f"--{key}", value))]
@@ -75,6 +75,7 @@ class GcpFunction:
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(300)
+        self._place.close()
 
     def kill(self) -> None:
         """SIGKILL, for the server and its workers. Returns when none of them is left."""
@@ -132,7 +133,7 @@ class GcpCloud:
         return text
 
     def settle(self) -> None:
-        self.storage.events.wait(120)
+        self.storage.events.wait(600)
 
     def age(self, minutes: float) -> None:
         self.storage.objects.age(60 * minutes)
@@ -156,7 +157,13 @@ class GcpCloud:
         return (0.0,)
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def _held_port() -> tuple[int, socket.socket]:
+    """A free port, and the socket that keeps it so until a server listens there, and between its death and its next start:
+    bound, it is given to nobody who asks for any. Linux alone lets a server bind it beside us; elsewhere nothing holds it."""
+    place = socket.socket()
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.bind(("127.0.0.1", 0))
+    port = int(place.getsockname()[1])
+    if sys.platform != "linux":
+        place.close()
+    return port, place

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import heapq
+import http.client
 import itertools
 import json
 import random
@@ -158,7 +159,7 @@ def _post(due: _Due) -> int:
             return int(response.status)
     except urllib.error.HTTPError as error:
         return error.code
-    except OSError:
+    except (OSError, http.client.HTTPException):  # nobody listens, or it died within its answer
         return 0
 
 

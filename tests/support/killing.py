@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -18,7 +20,7 @@ class MortalStore:
 
     def __init__(self, store: Store, at: int | None = None, *, after: bool = False) -> None:
         self._store, self._at, self._after = store, at, after
-        self.writes = 0
+        self._numbers = itertools.count()  # safe for threads
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -33,7 +35,7 @@ class MortalStore:
         return self._write(lambda: self._store.write(key, data))
 
     def _write(self, write: Any) -> str:
-        number, self.writes = self.writes, self.writes + 1
+        number = next(self._numbers)
         if number == self._at and not self._after:
             raise Killed
         version: str = write()
@@ -58,16 +60,18 @@ class Steps:
 
     def __init__(self, at: int | None = None, *, after: bool = False) -> None:
         self.taken, self._at, self._after, self._is_dead = 0, at, after, False
+        self._lock = threading.Lock()
 
     def take(self, step: Callable[[], Any]) -> Any:
         """Take a step, or die before it or after it. The dead take none."""
-        if self._is_dead:
-            raise Killed
-        self.taken += 1
-        is_last = self.taken == self._at
-        if is_last and not self._after:
-            self._is_dead = True
-            raise Killed
+        with self._lock:
+            if self._is_dead:
+                raise Killed
+            self.taken += 1
+            is_last = self.taken == self._at
+            if is_last and not self._after:
+                self._is_dead = True
+                raise Killed
         found = step()
         if is_last:
             self._is_dead = True

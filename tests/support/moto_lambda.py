@@ -81,7 +81,8 @@ class MotoAws:
             self._stack.enter_context(patch.object(target, name, replacement))
         self.endpoint = self._stack.enter_context(Aws()).url
         self._stack.callback(self._stop_functions)
-        pump = threading.Thread(target=self._pump, daemon=True, name="sqs-pump")
+        # Its client is made here: boto3 makes them in one thread at a time only.
+        pump = threading.Thread(target=self._pump, args=(self.client("sqs"),), daemon=True, name="sqs-pump")
         pump.start()
         self._stack.callback(pump.join)
         self._stack.callback(self._ending.set)
@@ -186,8 +187,7 @@ class MotoAws:
 
     # ── Queues ──────────────────────────────────────────────────────────────────────────────
 
-    def _pump(self) -> None:
-        sqs = self.client("sqs")
+    def _pump(self, sqs: Any) -> None:
         while not self._ending.wait(_POLL_SECONDS):
             for mapping in list(lambda_models.lambda_backends[ACCOUNT][REGION]._event_source_mappings.values()):
                 try:

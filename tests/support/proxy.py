@@ -47,7 +47,7 @@ class FaultProxy:
         """The upstream's answer, or what a fault makes of it; None means: cut the connection."""
         with self._lock:
             self.calls.append(call)
-            fault = next((fault for fault in self.faults if fault.when is None or fault.when(call)), None)
+            fault = next((fault for fault in list(self.faults) if fault.when is None or fault.when(call)), None)
             if fault is not None:
                 self.faults.remove(fault)
         if fault is not None and fault.reset == "before":
