@@ -17,14 +17,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=0, help="a free one unless given")
     parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="how long each answer takes")
     chosen = parser.parse_args(arguments)
-    ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_: sys.exit())  # an event's lock may be held by the very thread that is interrupted
     # Without a log, so that it can stand for hours of load.
     with twins.find(chosen.vendor)(port=chosen.port, latency_seconds=chosen.latency, keep_log=False) as twin:
         sys.stdout.write(f"{chosen.vendor} twin at {twin.url}\n")
         sys.stdout.flush()
-        ended.wait()
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

@@ -133,9 +133,10 @@ class Twin:
         return response
 
     def _next_fault(self, call: Call) -> Fault | None:
-        for fault in self.faults:
+        for fault in list(self.faults):  # whoever gave them may take them back meanwhile
             if fault.when is None or fault.when(call):
-                self.faults.remove(fault)
+                with suppress(ValueError, IndexError):
+                    self.faults.remove(fault)
                 return fault
         return None
 
