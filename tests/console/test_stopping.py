@@ -18,7 +18,7 @@ from rowferry.wire import Response
 from support.shop import ENVIRONMENT, Shop
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM]
-ENDS_SECONDS = 120  # far below the pause that the vendor asks for, far above what a slow machine takes
+ENDS_SECONDS = 300  # far below the pause that the vendor asks for, far above what a slow machine takes
 
 
 @pytest.fixture

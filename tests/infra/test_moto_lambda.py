@@ -43,7 +43,7 @@ def make(aws: MotoAws) -> Callable[[str], str]:
         role = aws.client("iam").create_role(RoleName=f"role-{handler}", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
         code = {"ZipFile": packed.getvalue()}
         made = aws.client("lambda").create_function(
-            FunctionName=handler, Runtime="python3.12", Role=role, Handler=f"app.{handler}", Code=code
+            FunctionName=handler, Runtime="python3.12", Role=role, Handler=f"app.{handler}", Code=code, Timeout=300
         )
         return str(made["FunctionArn"])
 

@@ -42,7 +42,7 @@ def run(shop: Shop, *arguments: str, **environment: str) -> subprocess.Completed
     """A command as a person types it."""
     command = [sys.executable, "-m", "rowferry.cli", *arguments, "--config", str(shop.config)]
     return subprocess.run(
-        command, capture_output=True, text=True, env={"PATH": os.environ["PATH"], **ENVIRONMENT, **environment}, timeout=120, check=False
+        command, capture_output=True, text=True, env={"PATH": os.environ["PATH"], **ENVIRONMENT, **environment}, timeout=600, check=False
     )
 
 

@@ -129,7 +129,7 @@ def test_what_can_t_be_asked_for_is_exit_code_2(bench: Bench, rowferry: Run, arg
 def test_a_csv_on_stdout_is_nothing_else(bench: Bench) -> None:
     """For pipes: the rows alone on stdout, in UTF-8 whatever the machine's own encoding, notes on stderr."""
     bench.twin.reads.events[0][2]["profile"]["identity"] = "Zo\u00eb"
-    stdout, stderr = process(bench, "charged", *DAYS, "--out", "-", LC_ALL="C", PYTHONUTF8="0").communicate(timeout=120)
+    stdout, stderr = process(bench, "charged", *DAYS, "--out", "-", LC_ALL="C", PYTHONUTF8="0").communicate(timeout=600)
     assert len(list(csv.DictReader(io.StringIO(stdout.decode("utf-8"), newline="")))) == 12
     assert b"12 rows written" in stderr
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import random
 import shutil
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +102,11 @@ class AwsCloud:
         name = self.queues[function].rpartition("/")[2]
         return [sqs_record(message, f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{name}") for message in found]
 
-    def hidden_seconds(self, function: str) -> float:
-        """For how long yet the queue's only message is hidden."""
+    def hidden_until(self, function: str) -> datetime:
+        """When the queue's only message is there again."""
         queue = sqs_backends[ACCOUNT][REGION].get_queue(self.queues[function].rpartition("/")[2])
         (message,) = queue._messages
-        return float(message.visible_at / 1000 - time.time())
+        return datetime.fromtimestamp(message.visible_at / 1000, UTC)
 
     def remove(self, function: str, record: dict[str, Any]) -> None:
         """Take a message out of a function's queue."""

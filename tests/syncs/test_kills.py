@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from rowferry.twins.braze import BrazeTwin
+from rowferry.twins.server import Call
+from rowferry.wire import Response
 from support.kill_points import KillPoints
 from support.shop import ENVIRONMENT, Shop, balances
 
@@ -76,9 +79,21 @@ def test_killed_at_random(shop: Shop, twin: BrazeTwin) -> None:
 
 def test_two_at_once_send_no_row_twice(shop: Shop, twin: BrazeTwin) -> None:
     """A second `sync` of the name waits for the first, says so, and then finds nothing to send."""
-    twin.latency_seconds = 0.05
-    processes = [shop.process(["sync", "customers"]) for _ in range(2)]
-    said = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
-    assert sum(b"sync/customers is at work elsewhere; waiting" in text for text in said) == 1
+    answer, inside, release = twin.answer, threading.Event(), threading.Event()
+
+    def hold(call: Call) -> Response:
+        inside.set()
+        release.wait()
+        return answer(call)
+
+    twin.answer = hold  # type: ignore[method-assign]  # the test holds the first run inside the vendor
+    first = shop.process(["sync", "customers"])
+    assert inside.wait(timeout=300)
+    second = shop.process(["sync", "customers"])
+    assert second.stderr is not None
+    waits = second.stderr.readline()
+    release.set()
+    said = [process.communicate(timeout=300)[1] for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0]
+    assert b"sync/customers is at work elsewhere; waiting" in waits, said
     assert sorted(item["external_id"] for item in shop.sent()) == sorted(f"u{i}" for i in range(ROWS))
