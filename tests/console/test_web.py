@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def ask(port: int) -> Ask:
     def send(request: bytes) -> tuple[int, bytes]:
         with socket.create_connection(("127.0.0.1", port), timeout=300) as connection:
             connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # it has answered and hung up already
+                connection.shutdown(socket.SHUT_WR)
             answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
         found = re.match(rb"HTTP/1\.1 (\d{3}) ", answer)
         return (int(found[1]) if found else 0), answer.partition(b"\r\n\r\n")[2]

@@ -254,7 +254,12 @@ def running() -> Iterator[BrazeTwin]:
 def test_its_state_shows_profiles_and_no_key(running: BrazeTwin) -> None:
     """For people who rehearse their own settings."""
     headers = {**HEADERS, "authorization": "Bearer planted-key"}
-    httpx.post(f"{running.url}/users/track", content=orjson.dumps({"attributes": [{"external_id": "u", "tier": "x"}]}), headers=headers)
-    shown = httpx.get(f"{running.url}/_twin/state")
+    httpx.post(
+        f"{running.url}/users/track",
+        content=orjson.dumps({"attributes": [{"external_id": "u", "tier": "x"}]}),
+        headers=headers,
+        timeout=300,
+    )
+    shown = httpx.get(f"{running.url}/_twin/state", timeout=300)
     assert shown.json()["first_profiles"] == {"u": {"tier": "x"}}
     assert "planted-key" not in shown.text

@@ -32,7 +32,7 @@ def test_a_twin_runs_until_it_is_told_to_end(number: int) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[-1]
-        assert httpx.get(f"{address}/_twin/state").json()["profiles"] == 0
+        assert httpx.get(f"{address}/_twin/state", timeout=300).json()["profiles"] == 0
         process.send_signal(number)
         assert process.wait(300) == 0
 

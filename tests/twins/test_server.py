@@ -37,7 +37,7 @@ def twin() -> Iterator[EchoTwin]:
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 def test_a_request_comes_in_whole(twin: EchoTwin, method: str) -> None:
     """Method, path with query, headers in lower case, body."""
-    got = httpx.request(method, f"{twin.url}/a/b?c=d", content=b"x" * 100_000, headers={"X-Thing": "Value: 1"})
+    got = httpx.request(method, f"{twin.url}/a/b?c=d", content=b"x" * 100_000, headers={"X-Thing": "Value: 1"}, timeout=300)
     assert got.content == b"x" * 100_000
     [call] = twin.log
     assert (call.method, call.path, call.headers["x-thing"]) == (method, "/a/b?c=d", "Value: 1")
@@ -45,7 +45,7 @@ def test_a_request_comes_in_whole(twin: EchoTwin, method: str) -> None:
 
 def test_a_connection_is_kept(twin: EchoTwin) -> None:
     """Many requests over one connection, as a real client sends them."""
-    with httpx.Client() as client:
+    with httpx.Client(timeout=300) as client:
         ours = [client.post(twin.url).extensions["network_stream"].get_extra_info("client_addr") for _ in range(3)]
     assert len(set(ours)) == 1
     assert twin.requests == 3
@@ -69,14 +69,14 @@ def test_nonsense_ends_the_connection_and_no_more(twin: EchoTwin, sent: bytes) -
         raw.sendall(sent)
         raw.shutdown(socket.SHUT_WR)
         assert raw.recv(100) == b""
-    assert httpx.post(twin.url, content=b"x").content == b"x"
+    assert httpx.post(twin.url, content=b"x", timeout=300).content == b"x"
 
 
 def test_a_fault_takes_the_next_request_only(twin: EchoTwin) -> None:
     """An ordered answer replaces the vendor's, once, and nothing is applied."""
     twin.faults.append(Fault(response=Response(503, b"no", {"retry-after": "1"})))
-    assert httpx.post(twin.url).status_code == 503
-    assert httpx.post(twin.url).status_code == 200
+    assert httpx.post(twin.url, timeout=300).status_code == 503
+    assert httpx.post(twin.url, timeout=300).status_code == 200
     assert len(twin.applied) == 1
 
 
@@ -85,21 +85,21 @@ def test_a_reset_cuts_before_or_after_applying(twin: EchoTwin, reset: str, appli
     """The client can't tell the two apart; the twin's state can."""
     twin.faults.append(Fault(reset=reset))
     with pytest.raises(httpx.TransportError):
-        httpx.post(twin.url, content=b"x")
+        httpx.post(twin.url, content=b"x", timeout=300)
     assert len(twin.applied) == applied
 
 
 def test_a_fault_can_wait_for_its_request(twin: EchoTwin) -> None:
     """`when` picks; other requests pass by."""
     twin.faults.append(Fault(response=Response(500), when=lambda call: b"poison" in call.body))
-    assert httpx.post(twin.url, content=b"good").status_code == 200
-    assert httpx.post(twin.url, content=b"poison").status_code == 500
+    assert httpx.post(twin.url, content=b"good", timeout=300).status_code == 200
+    assert httpx.post(twin.url, content=b"poison", timeout=300).status_code == 500
 
 
 def test_people_can_look_inside(twin: EchoTwin) -> None:
     """The state is JSON, is no request of its own, and is out of reach of faults."""
     twin.faults.append(Fault(response=Response(500)))
-    assert httpx.get(f"{twin.url}/_twin/state").json() == {"requests": 0, "violations": [], "applied": 0}
+    assert httpx.get(f"{twin.url}/_twin/state", timeout=300).json() == {"requests": 0, "violations": [], "applied": 0}
     assert twin.requests == 0
     assert len(twin.faults) == 1
 
@@ -107,7 +107,7 @@ def test_people_can_look_inside(twin: EchoTwin) -> None:
 def test_without_a_log_nothing_is_kept() -> None:
     """For hours of load."""
     with EchoTwin(keep_log=False) as twin:
-        httpx.post(twin.url)
+        httpx.post(twin.url, timeout=300)
         assert (twin.requests, twin.log) == (1, [])
 
 
