@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -210,6 +211,27 @@ def test_the_event_of_a_later_word_takes_the_earlier_one_along(app: App, twin: B
     assert [app.deliver_announced(key).status for key in (later, earlier, later)] == ["held", "settled", "settled"]
     assert twin.profiles["hook"]["tier"] == "silver"
     assert len(receipts(app)) == 2
+
+
+def test_a_later_word_that_is_given_back_just_now_is_not_sent_alone(
+    app: App, twin: BrazeTwin, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker held it back for the earlier word, and lets it go while its event looks: the earlier one comes first."""
+    for name, tier in (("z-was-first", "gold"), ("a-was-second", "silver")):
+        rows = [{"external_id": "hook", "tier": tier}]
+        app.outbox.relay(id=name, source="webhook.shop", destination="braze", action="profile", rows=rows)
+        clock.sleep(1)
+    later, _ = (found.key for found in app.state.list("outbox/braze/1/"))
+    other, is_held = claims.take(app.state, ChunkName.of(later).stem, Owner.anonymous(), clock), claims.is_held
+
+    def let_go(*arguments: Any) -> bool:
+        found = is_held(*arguments)
+        other.give_back()
+        return found
+
+    monkeypatch.setattr(claims, "is_held", let_go)
+    assert app.deliver_announced(later).status == "held"
+    assert "hook" not in twin.profiles
 
 
 def test_two_words_on_one_person_pass_one_after_the_other(app: App, twin: BrazeTwin, clock: ManualClock) -> None:

@@ -65,8 +65,9 @@ class Dispatch:
     def _deliver(self, name: ChunkName, left_seconds: Left, makes_way: Callable[[], bool]) -> Delivery:
         """A webhook's chunk leaves with those that wait, which may have come before it. One that has been gathered, or is
         just now, is no reason to try all of them: a burst has as many events as chunks."""
-        is_one_of_many = name.lane == URGENT and not is_alone(self.store, name.destination)
-        if is_one_of_many and not (is_settled(self.store, name) or claims.is_held(self.store, name.stem, self.owner, self.clock)):
+        if name.lane == URGENT and not is_alone(self.store, name.destination) and not is_settled(self.store, name):
+            if claims.is_held(self.store, name.stem, self.owner, self.clock):
+                return Delivery("held", f"{name.stem} is being worked on by somebody else")
             together = urgent(self.store, name.destination)
             if name.key in together:
                 return self.gather(together, left_seconds)[name.key]
