@@ -87,3 +87,35 @@ def test_nobody_takes_for_durable_what_another_worker_kept_from_being_written(st
         with pytest.raises(LostClaim):
             found.result(SECONDS)
     assert journal.tally.settled() == {0}
+
+
+class FarStore(FolderStore):
+    """Whoever reads or removes waits until a second one does."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.pairs = threading.Barrier(2, timeout=SECONDS)
+
+    def read(self, key: str) -> tuple[bytes, str]:
+        """Wait, then read."""
+        self.pairs.wait()
+        return super().read(key)
+
+    def delete(self, key: str, version: str | None = None) -> None:
+        """Wait, then remove."""
+        self.pairs.wait()
+        super().delete(key, version)
+
+
+def test_a_long_journal_is_read_and_removed_many_entries_at_a_time(tmp_path: Path) -> None:
+    """Far from the store, one entry after the other would take longer than the deliveries did; the next number is behind the last."""
+    earlier = Journal(FolderStore(tmp_path), "s1/r1/00000")
+    for row in range(10):
+        earlier.record([row], {}, 1)
+    journal = Journal(FarStore(tmp_path), "s1/r1/00000")
+    assert (journal.tally.settled(), journal.tally.requests) == (set(range(10)), 10)
+    journal.record([10], {}, 1)
+    assert Journal(FolderStore(tmp_path), "s1/r1/00000").tally.settled() == set(range(11))
+    FolderStore(tmp_path).delete("journal/s1/r1/00000/00000003")
+    journal.clear()
+    assert list(FolderStore(tmp_path).list("journal/")) == []

@@ -26,7 +26,7 @@ from rowferry.errors import RowferryError
 from rowferry.stores.documents import read_json
 from rowferry.stores.port import Exists, Store
 
-_AT_ONCE = 16  # entries removed at the same moment: each is a round trip to the store
+_AT_ONCE = 16  # entries read or removed at the same moment: each is a round trip to the store
 
 
 class LostClaim(RowferryError):
@@ -52,11 +52,12 @@ class Journal:
         self._adding = threading.Lock()
         self._writing = threading.Lock()
         self.tally = Tally()
-        self._next = 0
-        for found in store.list(self._prefix):
-            for entry in read_json(store.read(found.key)[0], found.key):
-                self.tally.add(entry)
-            self._next = int(found.key.rpartition("/")[2]) + 1
+        keys = [found.key for found in store.list(self._prefix)]
+        with _hands() as hands:
+            for key, (body, _) in zip(keys, hands.map(store.read, keys), strict=True):
+                for entry in read_json(body, key):
+                    self.tally.add(entry)
+        self._next = int(keys[-1].rpartition("/")[2]) + 1 if keys else 0
 
     @property
     def is_new(self) -> bool:
@@ -113,5 +114,10 @@ def _prefix(stem: str) -> str:
 
 
 def _remove(store: Store, prefix: str) -> None:
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="journal") as threads:
-        list(threads.map(lambda found: store.delete(found.key), store.list(prefix)))
+    keys = [found.key for found in store.list(prefix)]
+    with _hands() as hands:
+        list(hands.map(store.delete, keys))
+
+
+def _hands() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="journal")
