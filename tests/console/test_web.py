@@ -145,7 +145,8 @@ def test_a_caller_who_is_gone_makes_no_traceback(port: int, capfd: pytest.Captur
     connection.sendall(_head(content_length="100"))
     handlers: list[threading.Thread] = []
     for _ in range(3000):
-        if handlers := [found for found in threading.enumerate() if found not in others and "process_request_thread" in found.name]:
+        new = [found for found in threading.enumerate() if found not in others and "process_request_thread" in found.name]
+        if handlers := [found for found in new if found.is_alive()]:  # one that is not yet started can't be waited for
             break
         time.sleep(0.02)
     connection.close()
