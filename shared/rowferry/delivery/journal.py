@@ -25,8 +25,9 @@ from rowferry.destinations.port import Rejected
 from rowferry.errors import RowferryError
 from rowferry.stores.documents import read_json
 from rowferry.stores.port import Exists, Store
+from rowferry.stores.removal import remove_all
 
-_AT_ONCE = 16  # entries read or removed at the same moment: each is a round trip to the store
+_AT_ONCE = 16  # entries read at the same moment: each is a round trip to the store
 
 
 class LostClaim(RowferryError):
@@ -53,8 +54,8 @@ class Journal:
         self._writing = threading.Lock()
         self.tally = Tally()
         keys = [found.key for found in store.list(self._prefix)]
-        with _hands() as hands:
-            for key, (body, _) in zip(keys, hands.map(store.read, keys), strict=True):
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="journal") as threads:
+            for key, (body, _) in zip(keys, threads.map(store.read, keys), strict=True):
                 for entry in read_json(body, key):
                     self.tally.add(entry)
         self._next = int(keys[-1].rpartition("/")[2]) + 1 if keys else 0
@@ -100,24 +101,14 @@ class Journal:
 
     def clear(self) -> None:
         """Remove it: the receipts stand."""
-        _remove(self._store, self._prefix)
+        remove_all(self._store, self._prefix)
 
 
 def clear_away(store: Store, stem: str) -> None:
     """Remove a journal unread, whose chunk's receipts stand: whoever wrote them may have been killed before that, or
     be at it just now."""
-    _remove(store, _prefix(stem))
+    remove_all(store, _prefix(stem))
 
 
 def _prefix(stem: str) -> str:
     return f"journal/{stem}/"
-
-
-def _remove(store: Store, prefix: str) -> None:
-    keys = [found.key for found in store.list(prefix)]
-    with _hands() as hands:
-        list(hands.map(store.delete, keys))
-
-
-def _hands() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="journal")

@@ -24,6 +24,7 @@ from rowferry.delivery.chunk import exported_head
 from rowferry.delivery.exported import FOLDER, form_of
 from rowferry.errors import CredentialsError, OutOfTime, TryLater
 from rowferry.stores.port import MOST_PARTS, Exists, NotFound, Object, Store
+from rowferry.stores.removal import remove_all
 from rowferry.syncs.outline import Outline
 from rowferry.syncs.stretches import Stretch
 from rowferry.warehouse.port import Export, Exporting, WarehouseError
@@ -83,8 +84,7 @@ class Exporter:
             pass  # another call was first: its chunk holds the same rows
         except NotFound:
             raise TryLater(f"files of {folder} went while they were put together; the next call writes what is missing") from None
-        for found in self.store.list(folder):
-            self.store.delete(found.key)
+        remove_all(self.store, folder)
 
     def _export(self, outline: Outline, stretch: Stretch, folder: str, wait_seconds: float) -> list[Object]:
         """The files with the stretch's rows. Raises `WarehouseError` when they are not what the warehouse says it wrote."""

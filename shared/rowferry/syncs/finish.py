@@ -23,6 +23,7 @@ from rowferry.delivery.plan import Plan
 from rowferry.delivery.receipts import PREFIX, Receipts, RejectedRow
 from rowferry.delivery.runs import SHOWN_REJECTIONS, Manifest, Run, RunResult, Totals
 from rowferry.stores.port import Conflict, Object, Store
+from rowferry.stores.removal import remove_all
 from rowferry.syncs import tables
 from rowferry.syncs.counts import REASONS, read_rejections
 from rowferry.syncs.cursor import less_lag, reached
@@ -246,8 +247,7 @@ class Finisher:
         own = f"{run.sync}/{run.run}/"
         outbox = f"{OUTBOX}{plan.destination}/{plan.lane}/{own}"
         for prefix in (outbox, f"journal/{own}", f"claims/{own}", f"{PREFIX}{own}", f"{FOLDER}{own}"):
-            for found in self.store.list(prefix):
-                self.store.delete(found.key)
+            remove_all(self.store, prefix)
         self.warehouse.drop(outline["run_table"])
         if outline["source_table"]:
             self.warehouse.drop(outline["source_table"])
