@@ -83,7 +83,7 @@ def may_have_arrived(answer: Answer | NoAnswer, request: Request) -> bool:
     if request.method == "GET" or (isinstance(answer, NoAnswer) and not answer.maybe_applied):
         return False
     if isinstance(answer, Follow):
-        return answer.request.method == "GET"
+        return answer.request.method == "GET" and not answer.is_next
     return RULES[type(answer)].may_have_arrived
 
 

@@ -141,6 +141,8 @@ class Sender:
             self._pacer.end()
         if policy.may_have_arrived(answer, request):
             sent.doubtful.update(part.rows)
+        elif isinstance(answer, Follow) and answer.is_next:
+            sent.doubtful.difference_update(part.rows)
         return answer
 
     def _wait(self, seconds: float, reason: str) -> None:

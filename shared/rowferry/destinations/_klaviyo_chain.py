@@ -106,7 +106,7 @@ def read(response: Response, rows: int, parts: Sequence[Part], note: str, settin
         return answer
     known, following = answer.state.known, state.part + 1
     if following < len(parts):
-        return Follow(send(parts[following], settings), State(following, known=known).note)
+        return Follow(send(parts[following], settings), State(following, known=known).note, is_next=True)
     return Settled([known.get(index, DELIVERED) for index in range(rows)])
 
 

@@ -121,12 +121,14 @@ class Refused:
 class Follow:
     """Not settled yet: send `request` after `wait_seconds` and read its answer with `note`.
 
-    For bulk jobs that are polled and for errors that come in pages. The engine bounds the chain.
+    For bulk jobs that are polled and for errors that come in pages. The engine bounds the chain. `is_next`: the
+    request is about something else, for what went out so far has arrived and is not in doubt.
     """
 
     request: Request
     note: str
     wait_seconds: float = 0.0
+    is_next: bool = False
 
 
 Answer = Settled | TryAgain | SlowDown | Split | Refused | Follow
