@@ -29,11 +29,13 @@ CLOUDS = {
 ROWS = 3000
 # In a mount namespace of its own: a disk of the size given, the command, more space, the command again.
 ON_A_SMALL_DISK = """
-mount -t tmpfs -o size=$2 tmpfs "$1"
-$4 > first 2> first.err; echo $? > first.code
-mount -o remount,size=200m "$1"
-$4 > second 2> second.err; echo $? > second.code
-cp -r "$1" "$3"
+place="$1" size="$2" kept="$3"
+shift 3
+mount -t tmpfs -o size="$size" tmpfs "$place"
+"$@" > first 2> first.err; echo $? > first.code
+mount -o remount,size=200m "$place"
+"$@" > second 2> second.err; echo $? > second.code
+cp -r "$place" "$kept"
 """
 
 
@@ -89,7 +91,7 @@ def _on_a_small_disk(shop: Shop, place: Path, size: str, *arguments: str) -> lis
         str(place),
         size,
         str(kept),
-        " ".join(command(shop, *arguments, "--json")),
+        *command(shop, *arguments, "--json"),
     ]
     subprocess.run(script, cwd=shop.folder, env={"PATH": os.environ["PATH"], **ENVIRONMENT}, check=True, timeout=300)
     codes = [int((shop.folder / f"{which}.code").read_text()) for which in ("first", "second")]
@@ -105,11 +107,12 @@ def test_a_full_disk_under_the_state(shop: Shop, twin: BrazeTwin, size: str) -> 
     """Whether it is the run's first objects or its journal that find no space: said, and once there is some, every row arrives."""
     shop.fill(ROWS)
     shop.settings["state"] = "disk/state"
+    shop.settings["destinations"]["braze"]["in_flight"] = 1  # each request has its journal entry: together, they might just fit
     shop.save()
     _, second = _on_a_small_disk(shop, shop.folder / "disk", size, "sync", "customers")
     assert (second["status"], second["pending"]) == ("closed", 0)
     assert len(twin.profiles) == ROWS
-    assert len(shop.sent()) - ROWS <= 4 * 75
+    assert len(shop.sent()) - ROWS <= 75
 
 
 def test_a_full_disk_under_the_warehouse(shop: Shop) -> None:
