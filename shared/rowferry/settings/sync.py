@@ -192,7 +192,11 @@ class Sync(Frozen):
     map: dict[str, MapField] = Field({}, description="The vendor's fields: a column's name, {column: …, transform: …} or {value: …}.")
     rest: Literal["attributes", "properties"] | None = Field(None, description="Every column that `map` does not use goes too.")
     cursor: str | None = Field(None, min_length=1, description="send: new: the column that grows as rows are added; not the event's time.")
-    lag: Delay = Field(0.0, description="send: new: how late a row may still appear below the largest cursor.")
+    lag: Delay = Field(
+        0.0,
+        description="send: new: how late a row may still appear below the largest cursor; 1h more where that is a local time, "
+        "for its clocks are put back.",
+    )
     audience: str | None = Field(None, min_length=1, description="send: audience: the attribute, list or cohort at the vendor.")
     mark: str | None = Field(None, min_length=1, description="send: queue: the column set once a row has its outcome; NULL waits.")
     on_remove: Literal["ignore", "unset", "delete"] = Field("ignore", description="What happens at the vendor when a row leaves the model.")
