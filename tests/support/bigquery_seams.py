@@ -8,6 +8,7 @@ import contextvars
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 
@@ -33,6 +34,7 @@ upload: Any = import_module("bqemulator.api.routes.upload")
 executor: Any = import_module("bqemulator.jobs.executor")
 engine: Any = import_module("bqemulator.storage.engine")
 server: Any = import_module("bqemulator.server")
+avro: Any = import_module("bqemulator.streaming.avro_serializer")
 
 # The emulator's own, before they are replaced.
 _new_job_id = upload._new_job_id
@@ -41,6 +43,7 @@ _load_configuration = upload._load_configuration_from_envelope
 _run_load = jobs._handle_load_job_with_async_envelope
 _run_query = jobs._handle_query_job
 _statement_errors = jobs._SQL_EXECUTION_DOMAIN_ERRORS
+_avro_rows = avro._arrow_table_to_python_rows
 _is_up = server.EmulatorServer._wait_for_uvicorn_started
 
 
@@ -61,6 +64,7 @@ def put_right() -> None:
     jobs._handle_query_job = _query_once
     jobs._SQL_EXECUTION_DOMAIN_ERRORS = ()  # jobs.query answers 400; it would answer 200 with no rows
     executor.ScriptInterpreter = _Interpreter
+    avro._arrow_table_to_python_rows = _in_no_zone
     bigquery_exports.put_right()
 
 
@@ -140,6 +144,14 @@ async def _query_once(project_id: str, job_id: str, config: dict[str, Any], *, d
             if dry_run:
                 raise
             return jobs._failed_job_meta(project_id, job_id, "QUERY", config, jobs._domain_error_to_error_result(error), now)
+
+
+def _in_no_zone(table: Any) -> list[dict[str, Any]]:
+    """A DATETIME as it is: Avro's writer would take it for a time in the machine's zone."""
+    return [
+        {name: value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value for name, value in row.items()}
+        for row in _avro_rows(table)
+    ]
 
 
 class _Interpreter(ScriptInterpreter):
