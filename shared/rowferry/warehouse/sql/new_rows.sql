@@ -240,7 +240,14 @@ SELECT
   'summary',
   CAST(NULL AS STRING),
   0,
-  TO_JSON_STRING(STRUCT(read_rows, dead, missing_key, missing_cursor, creates{% if cursor %}, last_cursor{% endif %})),
+  TO_JSON_STRING(STRUCT(
+    read_rows AS read_rows,
+    dead AS dead,
+    missing_key AS missing_key,
+    missing_cursor AS missing_cursor,
+    creates AS creates
+    {% if cursor %}, last_cursor AS last_cursor{% endif +%}
+  )),
   {% if cursor %}
   CAST(NULL AS {{ cursor.type | type }}),
   CAST(NULL AS STRING),
