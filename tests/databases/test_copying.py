@@ -40,6 +40,15 @@ def test_numbers_stay_numbers_while_a_number_holds_them(warehouse: DuckDbWarehou
     assert [Decimal(value) for value in found] == numbers
 
 
+@pytest.mark.parametrize("odd", ["NaN", "Infinity"])
+def test_a_number_that_is_none_makes_no_texts_of_the_others(warehouse: DuckDbWarehouse, odd: str) -> None:
+    """PostgreSQL's numeric has NaN: its row can be rejected for it, while the vendor goes on getting numbers of the others."""
+    copy_rows([{"n": number} for number in (Decimal("1.50"), 2, Decimal(odd))], ["n"], warehouse, "rowferry.copied", job="j")
+    assert warehouse.columns("rowferry.copied") == {"n": "FLOAT64"}
+    found = [row["n"] for row in warehouse.query("SELECT n FROM `rowferry.copied`")]
+    assert [str(value) for value in found] == ["1.5", "2.0", str(float(odd))]
+
+
 def test_a_documents_column_holds_whatever_a_document_is(warehouse: DuckDbWarehouse) -> None:
     """In JSON an object, a list, a text, a number and a yes are values alike; none becomes a text of Python's."""
     documents: list[Any] = [{"a": [1]}, [1], "text", 5, 1.5, True, None]

@@ -69,7 +69,7 @@ def _widened(known: str | None, value: Any) -> str | None:
         return "JSON"
     if known in _NUMBERS and kind in _NUMBERS:
         return max(known, kind, key=_NUMBERS.index)
-    return "FLOAT64" if {known, kind} == {"INT64", "FLOAT64"} else "STRING"
+    return "FLOAT64" if {known, kind} <= {*_NUMBERS, "FLOAT64"} else "STRING"
 
 
 def _kind(value: Any) -> str:  # noqa: PLR0911 (a table of types)
@@ -77,6 +77,8 @@ def _kind(value: Any) -> str:  # noqa: PLR0911 (a table of types)
         return "BOOL"
     if isinstance(value, int):
         return "INT64" if -(2**63) <= value < 2**63 else "STRING"
+    if isinstance(value, Decimal) and not value.is_finite():  # NaN makes no texts of a column's numbers
+        return "FLOAT64"
     if isinstance(value, Decimal):
         return next((kind for kind in _DIGITS if _fits(value, *_DIGITS[kind])), "STRING")
     if isinstance(value, datetime):
@@ -90,8 +92,6 @@ def _kind(value: Any) -> str:  # noqa: PLR0911 (a table of types)
 
 
 def _fits(value: Decimal, most_digits: int, most_scale: int) -> bool:
-    if not value.is_finite():
-        return False
     _, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
     scale = -exponent
@@ -107,6 +107,8 @@ def _as(value: Any, kind: str) -> Any:
         return value if isinstance(value, str) else value.isoformat() if isinstance(value, (datetime, date, time)) else str(value)
     if kind == "BYTES":
         return bytes(value)
+    if kind == "FLOAT64":
+        return float(value)
     if kind in _DIGITS and not isinstance(value, Decimal):
         return Decimal(value)
     return str(value) if isinstance(value, UUID) else value
