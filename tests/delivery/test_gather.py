@@ -236,6 +236,47 @@ def test_actions_do_not_mix(store: FolderStore, twin: BrazeTwin, account: Accoun
     assert twin.requests == 2
 
 
+def say(store: Store, clock: ManualClock, *words: tuple[str, str]) -> None:
+    """A relayed chunk a second for each action and user, in this order, whatever their names are."""
+    more = {"profile": {"tier": "gold"}, "event": {"name": "x", "time": "2026-01-01T00:00:00Z"}, "delete": {}}
+    for number, (action, user) in enumerate(words):
+        rows = [{"external_id": user, **more[action]}]
+        Outbox(store, clock).relay(id=f"{99 - number}", source=SOURCE, destination="d1", action=action, rows=rows)
+        clock.sleep(1)
+
+
+@pytest.mark.parametrize("earlier", ["profile", "event"])
+def test_a_deletion_comes_after_what_was_said_before_it(
+    store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock, earlier: str
+) -> None:
+    """Another person's deletion is sent first of all: that of this one waits, or its profile would stand there anew."""
+    say(store, clock, ("delete", "u2"), (earlier, "u1"), ("delete", "u1"))
+    assert sorted(statuses(gather(store, urgent(store, "d1"), account, clock))) == ["held", "settled", "settled"]
+    gather(store, urgent(store, "d1"), account, clock)
+    assert [call.path for call in twin.log] == ["/users/delete", "/users/track", "/users/delete"]
+    assert twin.profiles.keys() == set()
+
+
+@pytest.mark.parametrize("later", ["profile", "event"])
+def test_who_comes_back_after_a_deletion_stays(
+    store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock, later: str
+) -> None:
+    """Another person's word of the same action is sent first of all: that of this one waits for the deletion."""
+    say(store, clock, (later, "u2"), ("delete", "u1"), (later, "u1"))
+    assert sorted(statuses(gather(store, urgent(store, "d1"), account, clock))) == ["held", "settled", "settled"]
+    gather(store, urgent(store, "d1"), account, clock)
+    assert [call.path for call in twin.log] == ["/users/track", "/users/delete", "/users/track"]
+
+
+def test_words_of_other_actions_do_not_wait_for_each_other(
+    store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock
+) -> None:
+    """A webhook that sets a profile and tells an event of the same person is done with in one go."""
+    say(store, clock, ("profile", "u1"), ("event", "u1"), ("event", "u1"))
+    assert set(statuses(gather(store, urgent(store, "d1"), account, clock))) == {"settled"}
+    assert twin.requests == 2
+
+
 def test_those_in_trouble_hold_nobody_up(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
     """One is held by somebody else, one is damaged, one is gone, one was settled long ago: each says so, the others leave."""
     keys = put(store, *([f"u{number}"] for number in range(6)))

@@ -13,7 +13,7 @@ alone. Killed anywhere, what goes out again is at most what was in flight.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +29,8 @@ from rowferry.delivery.journal import Journal, LostClaim, clear_away
 from rowferry.delivery.plan import Plan
 from rowferry.delivery.receipts import Receipts, RejectedRow, entry_of, is_settled
 from rowferry.delivery.sender import Sender, Sent, keep_in_flight
-from rowferry.destinations.port import HAPPENINGS, Action, Fields, Rejected
+from rowferry.delivery.turns import Turns
+from rowferry.destinations.port import Action, Fields, Rejected
 from rowferry.errors import RowferryError, RowRejected
 from rowferry.owner import Owner
 from rowferry.stores.port import NotFound, Store
@@ -52,8 +53,8 @@ def deliver_gathered(
     """Bring these chunks of one destination to their receipts together, as far as vendor and time allow; how far each got.
 
     At most the first `MOST` that are free are taken, fewer when they have many rows, and they leave in the order in which
-    they came in. Of those that set one person's state only the first leaves, and none while an earlier one is somebody
-    else's: the others are `held` for another time.
+    they came in. Of those on one person that are to be said in turn (see `turns`) only the first leaves, and none while
+    it is somebody else's: the others are `held` for another time.
     Raises `ValueError` when a key names no chunk, `TryLater` when the store is out of reach.
     """
     if (quiet := in_quiet_hours(account, clock)) is not None:
@@ -61,16 +62,16 @@ def deliver_gathered(
     with ThreadPoolExecutor(_HANDS, thread_name_prefix="gather") as hands:
         taken = _take_many(keys, lambda key: _take(key, store, owner, clock), hands)
         shares = sorted((share for share in taken.values() if isinstance(share, _Share)), key=_arrived_at)
-        elsewhere = [other for other in taken.values() if isinstance(other, _Elsewhere)]
         found = dict.fromkeys(keys, _HELD) | {key: got for key, got in taken.items() if isinstance(got, Delivery)}
         with claims.renewing_all([share.claim for share in shares], hands):
+            _take_turns([*shares, *(other for other in taken.values() if isinstance(other, _Elsewhere))], account)
             for action in dict.fromkeys(share.plan.action for share in shares):
                 alike = [share for share in shares if share.plan.action == action]
                 if (other := of_another_vendor(account, alike[0].plan)) is not None:
                     found |= dict.fromkeys([share.name.key for share in alike], other)
                     continue
                 try:
-                    found |= _Gathering(alike, elsewhere, action, account, clock, left_seconds, hands).run()
+                    found |= _Gathering(alike, action, account, clock, left_seconds, hands).run()
                 except RowferryError:
                     for share in alike:  # what was in flight may have arrived without a trace
                         share.claim.is_in_doubt = not share.is_settled
@@ -127,6 +128,33 @@ def _read(name: ChunkName, claim: claims.Claim, store: Store) -> _Share | Delive
         return _Share(name, claim, chunk.plan, list(chunk.rows()), store, Journal(store, name.stem), chunk.arrived_at)
 
 
+def _take_turns(chunks: Sequence[_Share | _Elsewhere], account: Account) -> None:
+    """Map the rows that are still to be sent, and have those wait that come after another one."""
+    turns = Turns(account.destination, account.settings)
+    for chunk in sorted(chunks, key=_arrived_at):
+        if chunk.plan.action in account.destination.actions:
+            action = account.destination.actions[chunk.plan.action]
+            fields, rejected = _fields_of(chunk, action, account.settings)
+            waits = turns.waits(action, fields.values())
+            if isinstance(chunk, _Share):
+                chunk.fields, chunk.unsent, chunk.waits = fields, rejected, waits
+
+
+def _fields_of(chunk: _Share | _Elsewhere, action: Action[Any], settings: Any) -> tuple[dict[int, Fields], dict[int, Rejected]]:
+    """The fields of the chunk's rows without an outcome; those that have none are rejected."""
+    done = chunk.journal.tally.settled() if isinstance(chunk, _Share) else set[int]()
+    fields_of = FieldsOf(chunk.plan, action, settings)
+    fields: dict[int, Fields] = {}
+    rejected: dict[int, Rejected] = {}
+    for place, row in enumerate(chunk.rows):
+        if place not in done:
+            try:
+                fields[place] = fields_of.fields(row)
+            except RowRejected as error:
+                rejected[place] = Rejected(error.code, error.reason)
+    return fields, rejected
+
+
 @dataclass(frozen=True, slots=True)
 class _Elsewhere:
     """A chunk that another worker is at, or was when it was killed: what is about the same persons waits for it."""
@@ -147,6 +175,11 @@ class _Share:
     store: Store
     journal: Journal
     arrived_at: str
+    fields: Mapping[int, Fields] = field(default_factory=dict)
+    """Of the rows that are still to be sent, by their places."""
+    unsent: Mapping[int, Rejected] = field(default_factory=dict)
+    """Those that can't be sent, and have no outcome yet."""
+    waits: bool = False
     is_settled: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -182,7 +215,6 @@ class _Gathering:
     def __init__(
         self,
         shares: Sequence[_Share],
-        elsewhere: Sequence[_Elsewhere],
         action: str,
         account: Account,
         clock: Clock,
@@ -190,13 +222,10 @@ class _Gathering:
         hands: ThreadPoolExecutor,
     ) -> None:
         self._shares, self._account, self._clock, self._hands = shares, account, clock, hands
-        alike: list[_Share | _Elsewhere] = [*shares, *(other for other in elsewhere if other.plan.action == action)]
-        self._in_turn = sorted(alike, key=_arrived_at)
         self._action: Action[Any] = account.destination.actions[action]
         self._halt = Halt()
         self._sender = Sender(account, self._action, clock, self._halt, left_seconds)
         self._places: list[tuple[_Share, int]] = []
-        self._persons: set[tuple[str, str]] = set()
         self._taking = threading.Lock()
         self._limits = (self._action.gathered or self._action.limits)(account.settings)
         self._resend_limit = account.in_flight * self._batch_rows()
@@ -222,13 +251,11 @@ class _Gathering:
 
     def _payloads(self) -> Iterator[tuple[int, bytes]]:
         """What is still to be sent, by its place among the rows of all. What can't be is recorded on the way."""
-        for share in self._in_turn:
-            done = share.journal.tally.settled() if isinstance(share, _Share) else set()
-            fields, rejected = self._fields_of(share.plan, share.rows, done)
-            if self._is_second_word(fields.values()) or isinstance(share, _Elsewhere):
+        for share in self._shares:
+            if share.waits:
                 continue
-            payloads: dict[int, bytes] = {}
-            for place, found in fields.items():
+            payloads, rejected = dict[int, bytes](), dict(share.unsent)
+            for place, found in share.fields.items():
                 try:
                     payloads[place] = self._action.to_payload(found, self._account.settings)
                 except RowRejected as error:
@@ -244,30 +271,6 @@ class _Gathering:
         found = min(rows, self._resend_limit) if share.claim.inherited else 0
         self._resend_limit -= found
         return found
-
-    def _fields_of(self, plan: Plan, rows: Sequence[Row], done: set[int]) -> tuple[dict[int, Fields], dict[int, Rejected]]:
-        """The fields of the chunk's rows without an outcome; those that have none are rejected."""
-        fields_of = FieldsOf(plan, self._action, self._account.settings)
-        fields: dict[int, Fields] = {}
-        rejected: dict[int, Rejected] = {}
-        for place, row in enumerate(rows):
-            if place not in done:
-                try:
-                    fields[place] = fields_of.fields(row)
-                except RowRejected as error:
-                    rejected[place] = Rejected(error.code, error.reason)
-        return fields, rejected
-
-    def _is_second_word(self, rows: Iterable[Fields]) -> bool:
-        """Whether a chunk sets the state of a person whom an earlier one is about: vendors keep no order within
-        a request, nor between two in flight, and some drop one of the two."""
-        if self._action.name in {*HAPPENINGS, "notice"}:
-            return False
-        named = [(fields, self._action.identifiers(fields, self._account.settings)) for fields in rows]
-        persons = {(name, str(fields[name])) for fields, names in named for name in names if fields.get(name) is not None}
-        is_second = not persons.isdisjoint(self._persons)
-        self._persons |= persons
-        return is_second
 
     def _record(self, batch: Batch, sent: Sent) -> None:
         """Give each chunk its rows' outcomes. The requests count with the chunk of the batch's first row."""
