@@ -189,6 +189,18 @@ def test_the_order_is_that_of_arrival(store: FolderStore, twin: BrazeTwin, accou
     assert len(all_receipts(store)) == 3
 
 
+def test_the_order_is_that_of_arrival_in_a_long_queue(store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock) -> None:
+    """More wait than are taken at once, and the sweep has announced some of them anew: it is the later word that waits."""
+    first, _ = words(store, clock, z_came_first="gold", a_came_last="none")
+    put(store, *([f"other{number}"] for number in range(MOST)))
+    Sweeper(store, clock).announce([first])
+    store.write("outbox/d1/1/webhook.shop/relayed/broken.jsonl.gz", b"not packed")
+    while [key for key, got in gather(store, urgent(store, "d1"), account, clock).items() if got.status == "held"]:
+        pass
+    assert twin.profiles["u1"]["tier"] == "none"
+    assert len(all_receipts(store)) == MOST + 2
+
+
 def test_a_word_waits_for_an_earlier_one_that_somebody_else_has(
     store: FolderStore, twin: BrazeTwin, account: Account, clock: ManualClock
 ) -> None:

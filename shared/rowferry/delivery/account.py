@@ -21,7 +21,8 @@ from rowferry.stores.port import Store
 class Account:
     """Shared by all workers of one process that send to the account, so that they share its paces.
 
-    `pacer` keeps the account's limit; `own_pacers` those that the vendor counts apart, by action.
+    `pacer` keeps the account's limit; `own_pacers` those that the vendor counts apart, by action. `arrivals` is when
+    relayed chunks came in that wait for it, as far as they have been looked into.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Account:
     row_caps: dict[str, int] = field(default_factory=dict)
     own_pacers: Mapping[str, Pacer] = field(default_factory=dict)
     suspects: Suspects | None = None
+    arrivals: Mapping[str, str] = field(default_factory=dict)
     _halts: WeakSet[Halt] = field(default_factory=WeakSet)
     _handing_back: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
