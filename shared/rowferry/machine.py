@@ -213,7 +213,8 @@ class Machine:
             settled = [ChunkName.of(key) for key, got in found.items() if got.status == "settled"]
             finished = [ended for name in settled if (ended := self._finish_relayed(name)) is not None]
             done += finished
-            keys = [key for key, got in found.items() if got.status == "held"] if finished else []
+            # Also what could not be sent just now: what came in behind it must not pass it.
+            keys = [key for key, got in found.items() if got.status in ("held", "open")] if finished else []
         return done
 
     def _rest(self, destination: str, reasons: set[str], seconds: float = 0.0) -> None:

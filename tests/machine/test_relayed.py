@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -14,11 +15,13 @@ import pytest
 from rowferry.app import App
 from rowferry.clock import ManualClock
 from rowferry.delivery.claim import LIFE_SECONDS
+from rowferry.delivery.deliver import Delivery
+from rowferry.delivery.gather import MOST
 from rowferry.errors import UsageError
 from rowferry.machine import Machine
 from rowferry.settings.file import read_settings
 from rowferry.twins.braze import BrazeTwin
-from rowferry.twins.server import Fault
+from rowferry.twins.server import Call, Fault
 from rowferry.webhooks import repeats
 from rowferry.wire import Response
 from support.killing import DyingStore, Killed, Steps
@@ -79,6 +82,36 @@ def test_one_that_is_damaged_holds_nobody_up(tmp_path: Path, twin: BrazeTwin, ca
         for _ in range(3):
             assert machine.deliver_relayed("braze") == 0
     assert len([record for record in caplog.records if "wait in the outbox" in record.message]) == 1
+
+
+def test_what_the_vendor_could_not_take_is_not_passed(tmp_path: Path, twin: BrazeTwin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vendor is down when an earlier word's turn comes, and up again for those behind it, more than are taken at once: the later
+    word is not sent before it."""
+    clock = ManualClock()
+    with app_in(tmp_path / "home", twin, clock) as app:
+        others = [(f"u{number}", "silver") for number in range(MOST)]
+        words = [*others[:80], ("u", "gold"), *others[80:], ("u", "none")]
+        for number, (user, tier) in enumerate(words):
+            rows = [{"external_id": user, "tier": tier}]
+            app.outbox.relay(id=f"{999 - number}", source="webhook.shop", destination="braze", action="profile", rows=rows)
+            clock.sleep(1)
+        is_up, gather = threading.Event(), app.deliver_gathered
+
+        def once(keys: Sequence[str]) -> dict[str, Delivery]:
+            found = gather(keys)
+            is_up.set()
+            return found
+
+        def goes_down(call: Call) -> bool:
+            return twin.requests > 1 and not is_up.is_set()
+
+        monkeypatch.setattr(app, "deliver_gathered", once)
+        twin.faults.extend([Fault(Response(503), when=goes_down)] * 100)
+        Machine(app).deliver_relayed()
+        clock.sleep(3600)
+        Machine(app).deliver_relayed()
+        assert twin.profiles["u"]["tier"] == "none"
+        assert [found.key for found in app.state.list("outbox/")] == []
 
 
 def buried(app: App) -> list[tuple[str, str]]:
