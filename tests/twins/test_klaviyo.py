@@ -352,6 +352,17 @@ def test_a_deletion_names_one_identifier(twin: KlaviyoTwin, profile: dict[str, A
     assert twin.deleted == []
 
 
+def test_nobody_gets_the_id_of_somebody_who_is_there(twin: KlaviyoTwin) -> None:
+    """Who comes after a deletion is a person of their own: by the number of people, they became one with the last of them."""
+    people = [{"type": "profile", "attributes": {"email": f"u{i}@shop.example"}} for i in range(4)]
+    for person in people[:3]:
+        post(twin, "/api/profile-import", person)
+    deletion = {"type": "data-privacy-deletion-job", "attributes": {"profile": {"data": people[0]}}}
+    assert post(twin, "/api/data-privacy-deletion-jobs", deletion).status == 202
+    assert post(twin, "/api/profile-import", people[3]).status == 201
+    assert sorted(profile["email"] for profile in twin.profiles.values()) == [f"u{i}@shop.example" for i in (1, 2, 3)]
+
+
 def test_the_state_shows_no_key(twin: KlaviyoTwin) -> None:
     """A person sees what is there; jobs that are due are done by then."""
     start_job(twin, ZOE)

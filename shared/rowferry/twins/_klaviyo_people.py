@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 _STRENGTH = ("external_id", "email", "phone_number", "anonymous_id")  # after the profile id itself
@@ -22,6 +23,7 @@ class People:
     def __init__(self) -> None:
         self.profiles: dict[str, dict[str, Any]] = {}
         self._by: dict[tuple[str, str], str] = {}
+        self._numbers = count()  # how many there are would give somebody's id away again, once another is deleted
 
     def upsert(self, item: Mapping[str, Any], *, clears: bool) -> tuple[str, bool]:
         """Create or update; the profile's id and whether it is new. Raises `Conflict`.
@@ -32,7 +34,7 @@ class People:
         known = self._known(item)
         if len(known) > 1 and len(set(known)) > 1:
             raise Conflict(known[0])
-        profile_id = known[0] if known else f"01KLAVIYO{len(self.profiles):017d}"
+        profile_id = known[0] if known else f"01KLAVIYO{next(self._numbers):017d}"
         profile = self.profiles.setdefault(profile_id, {"id": profile_id, "properties": {}})
         profile["properties"] |= attributes.pop("properties", None) or {}
         patch = (item.get("meta") or {}).get("patch_properties") or {}
