@@ -23,7 +23,7 @@ from rowferry.settings.checks.syncs import check_syncs
 from rowferry.settings.model import SECTIONS
 from rowferry.settings.place import located
 from rowferry.settings.problems import unknown
-from rowferry.syncs.preview import Preview, masked, preview
+from rowferry.syncs.preview import Preview, masked, preview, preview_open
 from rowferry.syncs.resolve import DeadLetters, Resolver
 
 if TYPE_CHECKING:
@@ -86,15 +86,16 @@ class Machine:
                 self.app.release()
 
     def plan(self, name: str) -> Preview:
-        """What `sync` would do now; nothing is sent. Raises `SourceError`."""
+        """What `sync` would do now; nothing is sent. Where a sync's run is open, that run as a whole. Raises `SourceError`."""
         resolver, at = self._resolver(name), self.app.clock.now()
-        outline = resolver.outline(f"plan-{at:%Y%m%dT%H%M%S%f}", at)
-        found = preview(self.app.warehouse, resolver.destination, resolver.settings, outline, at)
-        notes = [
-            f"run {run.run} is open: rowferry sync {name} brings that to its end first, as it was planned"
-            for run in self.app.sweeper.open_runs([name])
-        ]
-        return replace(found, notes=(*notes, *found.notes))
+        run = next(self.app.sweeper.open_runs([name]), None)
+        found = preview_open(resolver, run) if run is not None and run.kind == "sync" else None
+        told = "brings it to its end as it was planned; this is the whole of it"
+        if found is None:
+            outline = resolver.outline(f"plan-{at:%Y%m%dT%H%M%S%f}", at)
+            found = preview(self.app.warehouse, resolver.destination, resolver.settings, outline, at)
+            told = "brings that to its end first, as it was planned"
+        return found if run is None else replace(found, notes=(f"run {run.run} is open: rowferry sync {name} {told}", *found.notes))
 
     def replay(self, name: str, *, run: str | None = None, code: str | None = None) -> RunResult:
         """Send the sync's open dead letters once more: all, or those of one run or with one code. Of what was relayed

@@ -77,6 +77,18 @@ def test_deletions_take_their_own_time(shop: Shop) -> None:
     assert found.seconds_at_limit == pytest.approx(60 / 266 + 1 / 800, abs=0.1)
 
 
+def test_who_is_deleted_has_no_values_that_leave(shop: Shop) -> None:
+    """Also where NULLs unset: a deletion is somebody's identifier, and costs no data point."""
+    shop.settings["syncs"]["customers"] |= {"on_remove": "delete", "nulls": "unset"}
+    shop.save()
+    shop.fill(30)
+    shop.sync()
+    shop.execute("DELETE FROM crm.customers WHERE id != 'u1'; UPDATE crm.customers SET tier = NULL")
+    found = plan(shop)
+    assert (found.updates, found.removes, found.attributes) == (1, 29, 1)
+    assert [set(sample["fields"]) for sample in found.samples] == [{"external_id", "tier"}] + [{"external_id"}] * 4
+
+
 @pytest.mark.parametrize("scanned", [None, 1_234_567_890])
 def test_a_plan_tells_what_would_be_read(
     shop: Shop, scanned: int | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -113,14 +125,52 @@ def test_no_sample_shows_a_value(value: object, shown: object) -> None:
     assert masked(value) == shown
 
 
-def test_a_plan_says_of_an_open_run_that_it_comes_first(shop: Shop, twin: BrazeTwin) -> None:
-    """What `sync` does next is to end the run that is open; the plan is of the one after it."""
-    shop.fill(3)
-    twin.faults.append(Fault(response=Response(401, b'{"message":"Invalid API key"}')))
+UNAUTHORIZED = Response(401, b'{"message":"Invalid API key"}')
+
+
+def test_a_plan_of_an_open_run_is_of_that_run(shop: Shop, twin: BrazeTwin) -> None:
+    """`sync` goes on with it as it was planned, so that is the plan, though some rows are at the vendor and others have come since."""
+    shop.fill(300)
+    twin.faults.append(Fault(response=UNAUTHORIZED, when=lambda call: b'"u99"' in call.body))
     stuck = shop.sync(code=1)
-    assert [stuck["run"] in note for note in plan(shop).notes] == [True]
-    shop.sync()
-    assert plan(shop).notes == ()
+    assert stuck["delivered"] < 300
+    shop.fill(1000)
+    tables = passing_tables(shop)
+    found = plan(shop)
+    assert [stuck["run"] in note for note in found.notes] == [True]
+    assert passing_tables(shop) == tables != []  # the run has yet to be closed from its own
+    ended = shop.sync()
+    assert (ended["run"], ended["requests"] - 1) == (stuck["run"], found.requests)  # the refused one went out twice
+    assert ended["read"] == ended["delivered"] == found.creates == 300
+    found = plan(shop)
+    assert (found.creates, found.unchanged, found.notes) == (700, 300, ())
+
+
+def test_a_plan_is_of_the_next_run_where_the_open_one_is_none_of_a_sync(shop: Shop, twin: BrazeTwin) -> None:
+    """A replay that is open is ended first, and then `sync` does what it was asked for."""
+    shop.fill(3)
+    shop.execute("UPDATE crm.customers SET email = 'no address' WHERE id = 'u1'")
+    assert shop.sync(code=1)["rejected"] == 1
+    twin.faults.append(Fault(response=UNAUTHORIZED))
+    stuck = shop.rowferry("replay", "customers", code=1)
+    shop.fill(5)
+    found = plan(shop)
+    assert [stuck["run"] in note for note in found.notes] == [True]
+    assert (found.creates, found.unchanged) == (3, 2)
+
+
+def test_a_plan_of_a_sync_to_elsewhere_is_not_of_the_run_that_is_open(shop: Shop, twin: BrazeTwin) -> None:
+    """The settings say no more how the open run's destination takes rows, where the sync has left it."""
+    shop.fill(3)
+    twin.faults.append(Fault(response=UNAUTHORIZED))
+    stuck = shop.sync(code=1)
+    shop.settings["destinations"]["elsewhere"] = {"vendor": "http", "url": "https://crm.example.com/people", "identifiers": ["external_id"]}
+    shop.settings["syncs"]["customers"]["to"] = "elsewhere"
+    shop.save()
+    shop.fill(5)
+    found = plan(shop)
+    assert [stuck["run"] in note for note in found.notes] == [True]
+    assert (found.creates, found.requests) == (5, 5)
 
 
 @pytest.mark.parametrize("mode", ["profile", "audience"])

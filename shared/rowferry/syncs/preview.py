@@ -1,4 +1,4 @@
-"""The plan of a sync: what a run would do, by the same code that does it, with nothing sent and nothing kept."""
+"""The plan of a sync: what a run would do, or one that is open does, by the same code that does it, with nothing sent and nothing kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,11 +14,13 @@ from rowferry.delivery.batch import batches
 from rowferry.delivery.chunk import Row
 from rowferry.delivery.deliver import FieldsOf
 from rowferry.delivery.plan import Plan
+from rowferry.delivery.runs import Run
 from rowferry.destinations.port import Destination
 from rowferry.errors import RowRejected
 from rowferry.syncs.counts import REASONS, Counts, known_rows
 from rowferry.syncs.guards import refusal
 from rowferry.syncs.outline import Outline
+from rowferry.syncs.resolve import Resolver
 from rowferry.syncs.start import make_run_table, read_stretches
 from rowferry.syncs.stretches import cut, is_exported
 from rowferry.warehouse.port import Warehouse
@@ -31,7 +33,7 @@ _ANSWER_SECONDS = 0.1  # where an account has no rate: what one request takes, a
 class Preview:
     """What a run would do. `requests` are those where nothing goes wrong and each bulk job is done when it is first
     asked after. `seconds_at_limit` is how long the account's limit makes them take at least.
-    `bytes_scanned` is what its statement reads of the warehouse; None where that is not billed."""
+    `bytes_scanned` is what its statement is to read of the warehouse; None where that is not billed."""
 
     sync: str
     creates: int
@@ -56,15 +58,31 @@ def preview(warehouse: Warehouse, destination: Destination[Any], settings: Any, 
     """What the outlined run would do. Its tables are made, read and dropped, a database's copied rows among them."""
     try:
         counts = make_run_table(warehouse, outline, expires_at=at + timedelta(hours=1))
+        found = _preview(warehouse, destination, settings, outline, counts)
         known = known_rows(warehouse, outline.state_table, outline.member_column) if outline.state_table else 0
-        return _preview(warehouse, destination, settings, outline, counts, known)
+        reason = refusal(outline.guards, counts, known)
+        notes = found.notes if reason is None else (*found.notes, f"the run would be refused: {reason}")
+        return replace(found, notes=notes, bytes_scanned=warehouse.bytes_read(outline.statement, outline.query_params))
     finally:
         warehouse.drop(outline.run_table)
         if outline.source_table is not None:
             warehouse.drop(outline.source_table)
 
 
-def _preview(warehouse: Warehouse, destination: Destination[Any], settings: Any, outline: Outline, counts: Counts, known: int) -> Preview:
+def preview_open(resolver: Resolver, run: Run) -> Preview | None:
+    """The whole of a run that is open, what it has sent so far included: `sync` goes on with it as it was planned, whatever
+    the model holds by now. None where its rows are not fixed yet, or their destination is another by now."""
+    outline, counts = run.read("outline"), run.read("counted")
+    if outline is None or counts is None:
+        return None
+    found, known = Outline.from_dict(outline), resolver.destination.actions
+    is_same = found.plan.destination == resolver.sync.to and {found.plan.action, found.remove_action or found.plan.action} <= known.keys()
+    if not is_same or resolver.warehouse.columns(found.run_table) is None:
+        return None
+    return _preview(resolver.warehouse, resolver.destination, resolver.settings, found, Counts(**counts))
+
+
+def _preview(warehouse: Warehouse, destination: Destination[Any], settings: Any, outline: Outline, counts: Counts) -> Preview:
     found = _Rehearsal()
     with closing(read_stretches(warehouse, outline, cut(outline, counts))) as stretches:
         for stretch, rows in stretches:
@@ -79,8 +97,7 @@ def _preview(warehouse: Warehouse, destination: Destination[Any], settings: Any,
         attributes=found.attributes,
         seconds_at_limit=math.ceil(_seconds(destination, settings, found.requests) * 10) / 10,
         samples=tuple(found.samples),
-        notes=tuple(_notes(settings, outline, counts, known, found)),
-        bytes_scanned=warehouse.bytes_read(outline.statement, outline.query_params),
+        notes=tuple(_notes(settings, outline, counts, found)),
     )
 
 
@@ -134,7 +151,7 @@ def masked(value: Any) -> Any:
     return "[…]" if isinstance(value, list) else "{…}" if isinstance(value, dict) else "#"
 
 
-def _notes(settings: Any, outline: Outline, counts: Counts, known: int, found: _Rehearsal) -> Iterator[str]:
+def _notes(settings: Any, outline: Outline, counts: Counts, found: _Rehearsal) -> Iterator[str]:
     by_key = {code: (getattr(counts, code), reason) for code, reason in REASONS.items()}
     for code, (rows, why) in {**by_key, **found.rejected}.items():
         if rows:
@@ -144,6 +161,3 @@ def _notes(settings: Any, outline: Outline, counts: Counts, known: int, found: _
         yield f"about {cost:,.2f} for {found.attributes:,} data points, by your price_per_data_point"
     if is_exported(outline, counts):
         yield f"BigQuery would write the run's {sum(1 for _ in cut(outline, counts)):,} chunks by itself"
-    reason = refusal(outline.guards, counts, known)
-    if reason is not None:
-        yield f"the run would be refused: {reason}"

@@ -41,7 +41,8 @@ class Stretch:
 def cut(outline: Outline, counts: Counts) -> Iterator[Stretch]:
     """All stretches of the run: creates and updates first, then removals, which may go by another action."""
     number, rows = 0, _rows_of_a_chunk(outline, counts)
-    removal = replace(outline.plan, action=outline.remove_action) if outline.remove_action else outline.plan
+    # Who is deleted has nothing that could be unset: the identifiers are all that leaves.
+    removal = replace(outline.plan, action=outline.remove_action, nulls="ignore") if outline.remove_action else outline.plan
     for plan, first, last in ((outline.plan, 1, counts.upserts), (removal, counts.upserts + 1, counts.to_send)):
         for start in range(first, last + 1, rows):
             yield Stretch(number, plan, start, min(last, start + rows - 1))
