@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -246,6 +247,37 @@ def test_two_words_on_one_person_pass_one_after_the_other(app: App, twin: BrazeT
     assert order.count("hook") == 2
     assert order.index("backfill") == 1
     assert order[-1] == "backfill"
+    assert twin.profiles["hook"]["tier"] == "silver"
+
+
+def test_what_could_not_leave_goes_along_with_later_words(
+    app: App, twin: BrazeTwin, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vendor was down when the first word was to pass, and is up again when the second one comes: that does not pass it."""
+    key, is_up, gather = chunk(app, "backfill", 20), threading.Event(), app.deliver_gathered
+
+    def say(name: str, tier: str) -> None:
+        rows = [{"external_id": "hook", "tier": tier}]
+        app.outbox.relay(id=name, source="webhook.shop", destination="braze", action="profile", rows=rows)
+
+    def once(*asked: Any) -> dict[str, Delivery]:
+        found = gather(*asked)
+        is_up.set()
+        return found
+
+    def goes_by(_request: int) -> None:
+        clock.sleep(2)
+        if is_up.is_set() and len(list(app.state.list("outbox/braze/1/"))) == 1:
+            say("a-was-second", "silver")
+
+    monkeypatch.setattr(app, "deliver_gathered", once)
+    say("z-was-first", "gold")
+    at_each_request(twin, goes_by)
+    twin.faults.extend([Fault(Response(503), when=lambda _call: not is_up.is_set())] * 100)
+    assert app.deliver_announced(key).status == "settled"
+    for _ in range(2):
+        for waits in [found.key for found in app.state.list("outbox/braze/1/")]:
+            app.deliver_announced(waits)
     assert twin.profiles["hook"]["tier"] == "silver"
 
 

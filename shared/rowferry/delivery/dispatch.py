@@ -73,15 +73,15 @@ class Dispatch:
                 return self.gather(together, left_seconds)[name.key]
         return self.deliver(name.key, left_seconds, makes_way=makes_way)
 
-    def _let_pass(self, keys: Sequence[str], left_seconds: Left) -> list[str]:
-        """Deliver chunks that another one makes way for; those that still wait for others. Their own events take up
-        what becomes of them, good or bad."""
+    def _let_pass(self, keys: Sequence[str], left_seconds: Left) -> Mapping[str, Delivery]:
+        """Deliver chunks that another one makes way for; how far they got. Their own events take up what becomes of them,
+        good or bad."""
         try:
             together = ChunkName.of(keys[0]).lane == URGENT
             found = self.gather(keys, left_seconds) if together else {key: self.run(key, left_seconds) for key in keys}
         except RowferryError as error:
             log.warning("%s can't be delivered now: %s", keys[0], error)
-            return []
+            return {}
         for key, got in found.items():
             log.info("%s passes: %s %s", key, got.status, got.reason)
-        return [key for key, got in found.items() if got.status == "held"]
+        return found

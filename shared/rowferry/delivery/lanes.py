@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from rowferry.clock import Clock
 from rowferry.delivery import claim as claims
 from rowferry.delivery.chunk import ChunkName
+from rowferry.delivery.deliver import Delivery
 from rowferry.delivery.outbox import URGENT, urgent, waiting
 from rowferry.errors import TryLater
 from rowferry.owner import Owner
@@ -34,12 +35,14 @@ log = logging.getLogger("rowferry")
 class Lookout:
     """Sees what waits in the lanes before a chunk's own. For one worker's call; safe for its threads.
 
-    A chunk is handed out once: one that can't be delivered does not hold ours up again and again.
+    A chunk is handed out once: one that can't be delivered does not hold ours up again and again. Those of webhooks go
+    along with later ones, which must not pass them.
     """
 
     def __init__(self, store: Store, name: ChunkName, owner: Owner, clock: Clock) -> None:
         self._store, self._name, self._owner, self._clock = store, name, owner, clock
         self._handed_out: set[str] = set()
+        self._done: set[str] = set()
         self._looking = threading.Lock()
         self._look_at: float | None = None
         self.has_seen = False
@@ -56,9 +59,10 @@ class Lookout:
             self._handed_out.update(keys)
             yield keys
 
-    def take_back(self, keys: Iterable[str]) -> None:
-        """These were not even tried: they may be handed out again."""
-        self._handed_out.difference_update(keys)
+    def take_back(self, found: Mapping[str, Delivery]) -> None:
+        """What became of chunks that were handed out: those that were not even tried may be handed out again."""
+        self._handed_out.difference_update(key for key, got in found.items() if got.status == "held")
+        self._done.update(key for key, got in found.items() if got.status in ("settled", "gone"))
 
     def sees(self) -> bool:
         """Whether something is to be handed out: looks every `LOOK_SECONDS`, first that long after the first question,
@@ -88,8 +92,8 @@ class Lookout:
         """Who gathers them sees by itself what is settled, or somebody else's."""
         if self._name.lane == URGENT:
             return []
-        found = (key for key in urgent(self._store, self._name.destination) if key not in self._handed_out)
-        return list(islice(found, _LOOKED_AT))
+        found = [key for key in urgent(self._store, self._name.destination) if key not in self._done]
+        return found if any(key not in self._handed_out for key in found) else []
 
     def _free(self, lane: int) -> Iterator[str]:
         for key in islice(waiting(self._store, self._name.destination, lane), _LOOKED_AT):
