@@ -244,6 +244,23 @@ def test_columns_that_a_sync_does_not_read_are_no_obstacle(tmp_path: Path, twin:
     assert failed.status == "failed"
 
 
+def test_columns_that_a_queue_does_not_read_are_no_obstacle(tmp_path: Path, twin: BrazeTwin, url: str) -> None:
+    """The same of an outbox table, whose rows are taken in another way, also of what is replayed."""
+    shop = odd_shop(tmp_path, twin, url, key="ID", send="queue", mark="sent_at", action="profile")
+    execute(url, "ALTER TABLE customers ADD COLUMN sent_at TIMESTAMPTZ")
+    assert run(shop, url).delivered == 2
+    with App(read_settings(shop.config), environment={**ENVIRONMENT, "SHOP_URL": url}) as app:
+        assert Machine(app).replay("customers").status == "closed"
+
+
+def test_of_columns_that_differ_in_case_alone_the_one_that_is_named_is_read(tmp_path: Path, twin: BrazeTwin, url: str) -> None:
+    """PostgreSQL tells `tier` from `"TIER"`; the other one is somebody else's."""
+    shop = odd_shop(tmp_path, twin, url)
+    execute(url, 'ALTER TABLE customers ADD COLUMN "TIER" TEXT', "UPDATE customers SET \"TIER\" = 'of another system'")
+    assert run(shop, url).delivered == 2
+    assert {profile["tier"] for profile in twin.profiles.values()} == {"gold", "iron"}
+
+
 @pytest.mark.parametrize(
     ("sync", "said"),
     [

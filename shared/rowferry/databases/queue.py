@@ -40,11 +40,16 @@ MOST_ROWS = 1_000_000  # of one run; the next takes the rest
 _MARK_ROWS = 500
 
 
-def take_statement(table: Table, key: Sequence[str], mark: str, most: int) -> Select[Any]:
+def take_statement(table: Table, key: Sequence[str], mark: str, most: int, columns: Sequence[str] = ()) -> Select[Any]:
     """The rows that wait, in the order of their key. Rows that a producer still holds locked are left for the next run."""
-    statement = select(table).where(table.c[mark].is_(None)).order_by(*(table.c[name] for name in key)).limit(most)
+    statement = select_columns(table, columns).where(table.c[mark].is_(None)).order_by(*(table.c[name] for name in key)).limit(most)
     # SQL Server has no FOR UPDATE; its hints say the same (learn.microsoft.com, "Table hints": UPDLOCK, READPAST).
     return statement.with_for_update(skip_locked=True).with_hint(table, "WITH (UPDLOCK, READPAST)", "mssql")
+
+
+def select_columns(table: Table, columns: Sequence[str]) -> Select[Any]:
+    """These columns of the table; without any, all."""
+    return select(*(table.c[name] for name in columns)) if columns else select(table)
 
 
 def mark_statement(table: Table, key: Sequence[str], mark: str) -> Update:
@@ -62,8 +67,12 @@ def counted_mark_statement(table: Table, key: Sequence[str], mark: str) -> Updat
     return mark_statement(table, key, mark).where(select(counted.c.rows_waiting).scalar_subquery() <= bindparam("copies"))
 
 
-def take(database: Database, table_name: str, key: Sequence[str], mark: str, most: int = MOST_ROWS) -> Iterator[Mapping[str, Any]]:
-    """The rows that wait now. Raises `SourceError` for a missing column, and for a key that can't be found again."""
+def take(
+    database: Database, table_name: str, key: Sequence[str], mark: str, columns: Sequence[str] = (), most: int = MOST_ROWS
+) -> Iterator[Mapping[str, Any]]:
+    """The rows that wait now, with these columns; without any, with all.
+
+    Raises `SourceError` for a missing column, and for a key that can't be found again."""
     table = _table(database, table_name, [*key, mark])
     if inexact := [name for name in key if isinstance(table.c[name].type, Float)]:
         raise SourceError(
@@ -72,16 +81,16 @@ def take(database: Database, table_name: str, key: Sequence[str], mark: str, mos
         )
     with database.connection() as connection:
         options = {"stream_results": True, "yield_per": database.page_rows}
-        for row in connection.execution_options(**options).execute(take_statement(table, key, mark, most)).mappings():
+        for row in connection.execution_options(**options).execute(take_statement(table, key, mark, most, columns)).mappings():
             yield dict(row)
 
 
-def look(database: Database, table_name: str) -> Iterator[Mapping[str, Any]]:
-    """All rows, whatever their mark: one that was rejected has its mark, and may be replayed."""
+def look(database: Database, table_name: str, columns: Sequence[str] = ()) -> Iterator[Mapping[str, Any]]:
+    """All rows, whatever their mark, as `take` gives them: one that was rejected has its mark, and may be replayed."""
     table = database.table(table_name)
     with database.connection() as connection:
         options = {"stream_results": True, "yield_per": database.page_rows}
-        for row in connection.execution_options(**options).execute(select(table)).mappings():
+        for row in connection.execution_options(**options).execute(select_columns(table, columns)).mappings():
             yield dict(row)
 
 

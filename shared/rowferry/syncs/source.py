@@ -42,7 +42,8 @@ class DatabaseSource:
             for name in wanted:
                 if name.lower() not in found:
                     raise SourceError(f"{model} has no column {name!r}; it has {', '.join(names)}")
-            names = [found[name] for name in dict.fromkeys(map(str.lower, wanted))]
+            # As it is spelled, where that is one of them: a database may have `id` and `ID`.
+            names = list(dict.fromkeys(name if name in names else found[name.lower()] for name in wanted))
         for name in names:
             if not is_column(name):
                 raise SourceError(f"the warehouse takes no column {name!r} of {model}: rename it there, {{sql: SELECT … AS other_name}}")
@@ -52,8 +53,8 @@ class DatabaseSource:
         sync = self.sync
         if sync.send == "queue":
             if is_replay:
-                return look(self.database, str(sync.model.table))
-            return take(self.database, str(sync.model.table), sync.key, str(sync.mark))
+                return look(self.database, str(sync.model.table), columns)
+            return take(self.database, str(sync.model.table), sync.key, str(sync.mark), columns)
         decode = decoder(above_type or "")
         bound = decode(above) if decode is not None and above is not None else above
         cursor = sync.cursor if above is not None else None
