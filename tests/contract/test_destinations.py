@@ -136,7 +136,7 @@ def test_a_row_without_its_identifiers_is_rejected(vendor: str, name: str) -> No
                 action.to_payload({**row, **dict.fromkeys(mapped)}, resolved)
 
 
-@each([case for case in CASES if case[1] in ("profile", "group", "subscription")])
+@each([case for case in CASES if case[1] in ("profile", "group", "subscription", "audience")])
 def test_what_changed_leaves_with_all_that_it_needs(sender: TinySender, twin: Twin, vendor: str, name: str) -> None:
     """With `send: changed` a row's identifiers and one changed field must do: whatever else the vendor needs is an identifier."""
     for row in rows_of(vendor, name):

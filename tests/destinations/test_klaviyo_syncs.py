@@ -89,6 +89,16 @@ def test_an_audience_is_a_list(tmp_path: Path, twin: KlaviyoTwin) -> None:
     assert (len(twin.lists["VRgFBd"]), len(twin.profiles)) == (3, 4)
 
 
+def test_a_list_follows_a_column(tmp_path: Path, twin: KlaviyoTwin) -> None:
+    """With `action: audience` only the membership has changed: the list is named all the same, and nobody is rejected."""
+    columns = {"external_id": "id", "audience": {"value": "vip"}, "member": "is_vip"}
+    sync: dict[str, Any] = {"key": "id", "send": "changed", "action": "audience", "map": columns}
+    rows = "SELECT 'u' || i AS id, i > {least} AS is_vip FROM range(1, 5) t(i)"
+    assert run(tmp_path, twin, rows.format(least=0), **sync).delivered == 4
+    result = run(tmp_path, twin, rows.format(least=1), **sync)
+    assert (result.delivered, result.rejected, len(twin.lists["VRgFBd"])) == (1, 0, 3)
+
+
 def test_new_events_leave_once(tmp_path: Path, twin: KlaviyoTwin) -> None:
     """A unique_id is made where none is mapped; zeros arrive as text, NULLs not at all; the next run sends nothing."""
     sync: dict[str, Any] = {

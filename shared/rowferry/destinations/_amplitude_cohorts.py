@@ -37,8 +37,8 @@ _UNKNOWN = Rejected("unknown_user", "Amplitude has no user of this user_id, and 
 
 
 def identifiers(names: Iterable[str], _settings: AmplitudeSettings) -> frozenset[str]:
-    """Members are known by user_id: what the API calls BY_NAME [COH]."""
-    return frozenset(names) & {"user_id"}
+    """Members are known by user_id: what the API calls BY_NAME [COH]. Their cohort travels with every change."""
+    return frozenset(names) & {"user_id", "audience"}
 
 
 def check(names: Mapping[str, str | None], settings: AmplitudeSettings) -> Iterator[Problem]:

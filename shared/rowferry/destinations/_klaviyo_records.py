@@ -249,6 +249,12 @@ def _list_id(value: Value, settings: KlaviyoSettings) -> str | None:
     return found
 
 
+def audience_identifiers(names: Iterable[str], settings: KlaviyoSettings) -> frozenset[str]:
+    """Who it is and the list: whether somebody is a member means nothing without it, so it travels with every change."""
+    given = frozenset(names)
+    return profile_identifiers(given, settings) | (given & {"audience"})
+
+
 def audience(fields: Fields, settings: KlaviyoSettings) -> bytes:
     """One profile's place in one list. Raises `RowRejected`."""
     by = strongest(fields)

@@ -137,7 +137,14 @@ _SUBSCRIPTION = _action(
     identifiers=records.subscription_identifiers,
     per_second=_CONSENTS_PER_SECOND,
 )
-_AUDIENCE = _action("audience", _MEMBERS, records.audience, records.check_audience, parts.members)
+_AUDIENCE = _action(
+    "audience",
+    _MEMBERS,
+    records.audience,
+    records.check_audience,
+    parts.members,
+    identifiers=records.audience_identifiers,
+)
 _DELETE = _action("delete", 1, records.deletion, records.check_deletion, parts.deletions, per_second=_DELETIONS_PER_SECOND)
 
 DESTINATION = Destination(

@@ -86,7 +86,7 @@ def _preview(warehouse: Warehouse, destination: Destination[Any], settings: Any,
     found = _Rehearsal()
     with closing(read_stretches(warehouse, outline, cut(outline, counts))) as stretches:
         for stretch, rows in stretches:
-            found.rehearse(destination, settings, outline, stretch.plan, rows)
+            found.rehearse(destination, settings, stretch.plan, rows)
     return Preview(
         sync=outline.plan.sync,
         creates=counts.creates,
@@ -119,11 +119,12 @@ class _Rehearsal:
         self.requests: Counter[str] = Counter()
         self.samples: list[dict[str, Any]] = []
 
-    def rehearse(self, destination: Destination[Any], settings: Any, outline: Outline, plan: Plan, rows: Iterator[Row]) -> None:
+    def rehearse(self, destination: Destination[Any], settings: Any, plan: Plan, rows: Iterator[Row]) -> None:
         """Take in the rows of a chunk."""
         action = destination.actions[plan.action]
         to_fields, limits = FieldsOf(plan, action, settings), action.limits(settings)
-        identifiers = {name.name for name, is_one in zip(plan.fields, outline.is_identifier, strict=True) if is_one} | {plan.idempotency}
+        names = [field.name for field in plan.fields] + (["audience"] if action.name == "audience" else [])
+        identifiers = action.identifiers(names, settings) | {plan.idempotency}
 
         def payloads() -> Iterator[tuple[int, bytes]]:
             for index, row in enumerate(rows):
