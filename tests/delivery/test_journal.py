@@ -15,7 +15,7 @@ import pytest
 from rowferry.delivery.journal import Journal, LostClaim
 from rowferry.stores.folder import FolderStore
 
-SECONDS = 60  # for a test that fails: nothing waits so long otherwise
+SECONDS = 300  # for a test that fails: nothing waits so long otherwise
 
 
 class SlowStore(FolderStore):
@@ -49,7 +49,8 @@ def record(journal: Journal, threads: ThreadPoolExecutor, *rows: int) -> list[Fu
     """A thread for each of these rows, which was delivered, while a write is under way: all of them wait."""
     waiting = len(journal._group.entries) + len(rows)
     found = [threads.submit(journal.record, [row], {}, 1) for row in rows]
-    while len(journal._group.entries) < waiting:
+    patience = time.monotonic() + SECONDS
+    while len(journal._group.entries) < waiting and time.monotonic() < patience:
         time.sleep(0.001)
     return found
 

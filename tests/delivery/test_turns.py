@@ -55,7 +55,10 @@ def test_each_persons_words_arrive_in_their_order(
     """Some are announced anew, some are claimed by a worker who is killed then: no word passes another one, and all arrive."""
     dice = random.Random(seed)
     said = say(store, clock, dice)
-    while waiting := [key for key in urgent(store, "d1") if store.head(f"receipts/{ChunkName.of(key).stem}.json") is None]:
+    for _ in range(10 * WORDS):
+        waiting = [key for key in urgent(store, "d1") if store.head(f"receipts/{ChunkName.of(key).stem}.json") is None]
+        if not waiting:
+            break
         Sweeper(store, clock).announce(dice.sample(waiting, len(waiting) // 3))
         if dice.random() < 0.5:
             claims.take(store, ChunkName.of(dice.choice(waiting)).stem, Owner.anonymous(), clock)
