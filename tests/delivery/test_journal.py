@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from rowferry.delivery.journal import Journal, LostClaim
+from rowferry.errors import TryLater
 from rowferry.stores.folder import FolderStore
 
 SECONDS = 300  # for a test that fails: nothing waits so long otherwise
@@ -88,6 +89,29 @@ def test_nobody_takes_for_durable_what_another_worker_kept_from_being_written(st
         with pytest.raises(LostClaim):
             found.result(SECONDS)
     assert journal.tally.settled() == {0}
+
+
+class FlickeringStore(FolderStore):
+    """Its first write fails."""
+
+    is_down = True
+
+    def create(self, key: str, data: bytes | IO[bytes]) -> str:
+        """Fail once, then write."""
+        if self.is_down:
+            self.is_down = False
+            raise TryLater("the store is out of reach")
+        return super().create(key, data)
+
+
+def test_repeats_of_a_refused_write_are_counted_by_whoever_it_is_refused_to(tmp_path: Path) -> None:
+    """Their outcome is written along with the next one; counted there too, what went out again once would be told as twice."""
+    journal = Journal(FlickeringStore(tmp_path), "s1/r1/00000")
+    with pytest.raises(TryLater):
+        journal.record([0, 1], {}, 1, resent=2)
+    journal.record([2], {}, 1, resent=1)
+    tally = Journal(FolderStore(tmp_path), "s1/r1/00000").tally
+    assert (tally.settled(), tally.resent) == ({0, 1, 2}, 1)
 
 
 class FarStore(FolderStore):

@@ -66,7 +66,7 @@ class Journal:
         return self._next == 0
 
     def record(self, delivered: Sequence[int], rejected: Mapping[int, Rejected], requests: int = 0, resent: int = 0) -> None:
-        """Make outcomes durable. Returns when they are. Raises `LostClaim`, `TryLater`."""
+        """Make outcomes durable. Returns when they are. Raises `LostClaim`, `TryLater`: `resent` is not counted then."""
         entry = entry_of(delivered, rejected, requests, resent)
         with self._adding:
             group = self._group
@@ -85,7 +85,8 @@ class Journal:
                 self._create(group.entries)
             except BaseException as error:  # whatever it is, the others must not wait for ever
                 with self._adding:
-                    self._group.entries[:0] = group.entries  # who comes next may have more luck
+                    # Who comes next may have more luck with them. Who is told that they don't stand counts their repeats.
+                    self._group.entries[:0] = [{**entry, "s": 0} for entry in group.entries]
                 group.written.set_exception(error)
             else:
                 group.written.set_result(None)
